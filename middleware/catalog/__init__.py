@@ -1,0 +1,1 @@
+"""Offline: from a catalogue file to a searchable index."""

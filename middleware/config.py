@@ -1,0 +1,324 @@
+"""Settings and its sections: the only reader of the environment and of rerank.yml, checked once at start."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+
+from middleware.errors import ConfigError
+
+CONTROL = "control"
+ENV_PREFIX = "ES_RERANK_"
+Positive = Annotated[int, Field(gt=0)]
+Weight = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
+
+
+class Section(BaseModel):
+    """One section of rerank.yml; unknown keys are errors, values never change after start."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class UpstreamSettings(Section):
+    """The cluster behind us."""
+
+    urls: tuple[str, ...] = Field(
+        ("http://localhost:9200",),
+        min_length=1,
+        description="Nodes, tried in order of health; http or https.",
+    )
+    ca_file: Path | None = Field(
+        None, description="CA bundle that signs the nodes' certificates; default: the system's."
+    )
+    insecure: bool = Field(False, description="Accept any certificate. Only for tests.")
+    connect_timeout_ms: Positive = Field(1000, description="Time to open a connection to one node.")
+    read_timeout_ms: Positive = Field(90_000, description="Longest silence of a node while it answers.")
+    pool_size: Positive = Field(64, description="Connections kept open to each node.")
+    retry_dead_node_ms: Positive = Field(
+        1000, description="How long a node that could not be reached is tried last."
+    )
+
+    @field_validator("urls")
+    @classmethod
+    def _http_urls(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        for url in urls:
+            if not url.startswith(("http://", "https://")):
+                raise ValueError("an upstream URL starts with http:// or https://")
+        return tuple(url.rstrip("/") for url in urls)
+
+    @field_validator("ca_file")
+    @classmethod
+    def _existing_ca_file(cls, ca_file: Path | None) -> Path | None:
+        if ca_file is not None and not ca_file.is_file():
+            raise ValueError("no such file; give the path of a PEM bundle")
+        return ca_file
+
+
+class ServerSettings(Section):
+    """The proxy's own listening side."""
+
+    bind: str = Field("127.0.0.1:9300", description="host:port, or unix:PATH.")
+    workers: Positive = Field(1, description="Processes; each loads its own copy of the model.")
+    threads: Positive = Field(32, description="Requests served at once by each worker.")
+    graceful_timeout_s: Positive = Field(
+        30, description="How long requests in flight may finish at stop or reload."
+    )
+    max_search_bytes: Positive = Field(4 * 1024 * 1024, description="A larger search body is passed through.")
+    max_response_bytes: Positive = Field(
+        64 * 1024 * 1024, description="A larger first-stage answer is not reranked."
+    )
+
+
+class HeaderSettings(Section):
+    """Names of our request and response headers."""
+
+    switch: str = Field(
+        "X-Rerank",
+        description="Request: on, off, control or a variant. Response: applied, skipped, fallback.",
+    )
+    user: str = Field("X-Rerank-User", description="Whose profile to use; also the unit of the A/B split.")
+    budget_ms: str = Field("X-Rerank-Budget-Ms", description="Budget of this search's second stage.")
+    reason: str = Field("X-Rerank-Reason", description="Why a search was skipped or fell back.")
+    variant: str = Field("X-Rerank-Variant", description="The variant that answered.")
+    model: str = Field("X-Rerank-Model", description="The model that scored.")
+    window: str = Field("X-Rerank-Window", description="How many hits were reranked.")
+
+
+class ModelSettings(Section):
+    """One cross-encoder."""
+
+    source: str = Field(description="Local folder, or a hub name, with a sequence-classification head.")
+    revision: str | None = Field(None, description="Hub revision; pin it in production.")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        "auto", description="auto: CUDA, else MPS, else CPU."
+    )
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="auto: bf16 on CUDA, fp32 elsewhere."
+    )
+    max_tokens: Annotated[int, Field(ge=8, le=8192)] = Field(
+        256, description="A pair is cut to this many tokens; the document gives way first."
+    )
+    batch_size: Positive = Field(32, description="Pairs in one forward pass.")
+    threads: Annotated[int, Field(ge=0)] = Field(
+        0, description="CPU threads of one forward pass; 0: as many as cores."
+    )
+    queue_limit: Positive = Field(
+        64, description="Searches that may wait for this model; beyond it: fallback 'overloaded'."
+    )
+    trust_remote_code: bool = Field(False, description="Run Python code that comes with the model.")
+
+    @field_validator("source")
+    @classmethod
+    def _existing_folder(cls, source: str) -> str:
+        looks_local = source.startswith((".", "/", "~")) or source.count("/") > 1
+        if looks_local and not (Path(source).expanduser() / "config.json").is_file():
+            raise ValueError(
+                "no model there; give a folder that holds config.json, or a hub name such as org/model"
+            )
+        return source
+
+
+class WeightSettings(Section):
+    """Weights of the fused score; a feature's weight is its share of the sum of the weights that apply to a hit."""
+
+    cross_encoder: Weight = Field(1.0, description="The cross-encoder's score.")
+    first_stage: Weight = Field(0.25, description="Elasticsearch's score, scaled to 0..1 within the window.")
+    brand_affinity: Weight = Field(
+        0.15, description="How much of the user's behaviour is on this hit's brand."
+    )
+    category_affinity: Weight = Field(
+        0.1, description="How much of the user's behaviour is in this hit's category."
+    )
+    price_fit: Weight = Field(0.05, description="How near this hit's price is to the user's usual price.")
+
+
+class VariantSettings(Section):
+    """One configuration of the second stage; what is null comes from the index, then from the default variant."""
+
+    model: str | None = Field(None, description="A name under models.")
+    window: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
+        None, description="How many first-stage hits are reranked."
+    )
+    weights: WeightSettings = Field(WeightSettings(), description="Fusion weights.")
+
+
+class ExperimentSettings(Section):
+    """How users are split when the switch header is absent."""
+
+    salt: str = Field("es-rerank", description="Change it to draw a new split.")
+    split: Mapping[str, Weight] = Field(
+        {}, description="Variant (or control) to share; shares are relative. Empty: no experiment."
+    )
+
+
+class FeatureFields(Section):
+    """Which document fields the profile features read."""
+
+    brand: str | None = "brand"
+    category: str | None = "category"
+    price: str | None = "price"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(name for name in (self.brand, self.category, self.price) if name)
+
+
+class IndexSettings(Section):
+    """What the second stage reads of one index or family of indices."""
+
+    patterns: tuple[str, ...] = Field(
+        (), description="Names, aliases or wildcards; default: NAME and NAME-*."
+    )
+    template: str = Field(
+        "{title}[ | {brand}][ | {category}][ | {description}]",
+        description="Document text. {field} is a dotted path; a [group] vanishes where all its fields are missing.",
+    )
+    max_field_chars: Positive = Field(
+        2000, description="A field's text is cut here before the tokenizer sees it."
+    )
+    model: str | None = Field(None, description="A name under models; default: the default variant's.")
+    window: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
+        None, description="Default: the default variant's, then 50."
+    )
+    features: FeatureFields = Field(FeatureFields(), description="Fields for the profile features.")
+
+
+class ProfileSettings(Section):
+    """How a user's profile is read from the events index."""
+
+    enabled: bool = Field(True, description="Use profile features where the user header is present.")
+    events_index: str = Field("ubi_events", description="Index or alias with UBI events.")
+    products_index: str = Field("products", description="Index or alias with the products that events name.")
+    id_field: str | None = Field(None, description="Field that holds the events' object_id; default: _id.")
+    max_events: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        500, description="Newest events read for one user."
+    )
+    half_life_days: Annotated[float, Field(gt=0)] = Field(
+        30.0, description="An event counts half after this long."
+    )
+    action_weights: Mapping[str, Weight] = Field(
+        {"view": 1.0, "click": 2.0, "add_to_cart": 4.0, "purchase": 8.0},
+        description="Weight of each UBI action_name.",
+    )
+    smoothing: Annotated[float, Field(gt=0)] = Field(
+        5.0, description="Pseudo-count: a profile with this much weight counts half."
+    )
+    budget_ms: Positive = Field(150, description="A profile not there by then is left out of this search.")
+    cache_ttl_s: Positive = Field(30, description="How long a profile is remembered.")
+    cache_size: Positive = Field(10_000, description="Profiles remembered at once.")
+
+
+class Settings(BaseSettings):
+    """Everything in rerank.yml; the environment (ES_RERANK_UPSTREAM__URLS, ...) wins over the file."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter="__",
+        nested_model_default_partial_update=True,
+    )
+
+    upstream: UpstreamSettings = UpstreamSettings()
+    server: ServerSettings = ServerSettings()
+    headers: HeaderSettings = HeaderSettings()
+    models: Mapping[str, ModelSettings] = Field({}, description="Cross-encoders by name.")
+    variants: Mapping[str, VariantSettings] = Field(
+        {"default": VariantSettings()}, description="Variants by name."
+    )
+    default_variant: str = Field(
+        "default", description="The variant of searches that no header and no split decides."
+    )
+    experiment: ExperimentSettings = ExperimentSettings()
+    indices: Mapping[str, IndexSettings] = Field(
+        {"products": IndexSettings()}, description="Reranked indices by name."
+    )
+    profiles: ProfileSettings = ProfileSettings()
+    budget_ms: Positive = Field(
+        1000, description="Time for the second stage of one search; past it: fallback."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Command line, then environment, then the file that `load_settings` names."""
+        return (
+            init_settings,
+            env_settings,
+            YamlConfigSettingsSource(settings_cls, yaml_file=cls.model_config.get("yaml_file")),
+        )
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Self:
+        known_variants = {CONTROL, *self.variants}
+        if self.default_variant not in known_variants:
+            raise ValueError(
+                f"default_variant: {self.default_variant!r}: name one of {sorted(known_variants)}"
+            )
+        for name in self.experiment.split:
+            if name not in known_variants:
+                raise ValueError(f"experiment.split: {name!r}: name one of {sorted(known_variants)}")
+        if {"on", "off", CONTROL} & set(self.variants):
+            raise ValueError("variants: on, off and control are reserved; rename the variant")
+        users: dict[str, str | None] = {
+            f"variants.{name}.model": variant.model for name, variant in self.variants.items()
+        }
+        users |= {f"indices.{name}.model": index.model for name, index in self.indices.items()}
+        for key, model in users.items():
+            if model is not None and model not in self.models:
+                raise ValueError(f"{key}: {model!r}: define it under models")
+        return self
+
+
+def load_settings(path: Path | None = None, **overrides: Any) -> Settings:
+    """Settings from `path` (rerank.yml), the environment and `overrides`, in rising order of precedence.
+
+    Raises ConfigError, one line that names the key, the value and the remedy.
+    """
+    if path is not None and not path.is_file():
+        raise ConfigError("--config", str(path), "no such file; give the path of a rerank.yml")
+    sourced = type(
+        "Settings",
+        (Settings,),
+        {"model_config": SettingsConfigDict(**{**Settings.model_config, "yaml_file": path})},
+    )
+    try:
+        return sourced(**overrides)
+    except ValidationError as error:
+        raise _one_line(error) from error
+    except ValueError as error:
+        raise ConfigError(
+            str(path or "environment"),
+            os.fspath(path or ""),
+            f"cannot be read: {' '.join(str(error).split())}",
+        ) from error
+
+
+def _one_line(error: ValidationError) -> ConfigError:
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"]) or "rerank.yml"
+    message = first["msg"].removeprefix("Value error, ")
+    value = first.get("input")
+    shown = value if isinstance(value, str | int | float | bool) or value is None else type(value).__name__
+    return ConfigError(key, shown, message)
+
+
+def cache_dir() -> Path:
+    """Folder for what is expensive to make again (jars, trained models): $ES_RERANK_CACHE, else ~/.cache/es-rerank."""
+    return Path(os.environ.get(f"{ENV_PREFIX}CACHE") or Path.home() / ".cache" / "es-rerank").expanduser()

@@ -1,0 +1,1 @@
+"""Siblings behind one small protocol: each turns (query, documents) into scores with one inference library."""

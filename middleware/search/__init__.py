@@ -1,0 +1,1 @@
+"""Pure functions, no I/O: request -> plan -> first-stage request; hits -> response."""
