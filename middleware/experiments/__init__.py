@@ -1,0 +1,1 @@
+"""Which configuration of the second stage a search gets: assignment to variants."""
