@@ -1,1 +1,1 @@
-"""The second stage: an engine that scores (query, document) pairs before a deadline, and its backends."""
+"""The second stage's cross-encoder: an engine that keeps deadlines, and backends that run the model."""
