@@ -42,11 +42,12 @@ class UpstreamSettings(Section):
     )
     insecure: bool = Field(False, description="Accept any certificate. Only for tests.")
     connect_timeout_ms: Positive = Field(1000, description="Time to open a connection to one node.")
-    read_timeout_ms: Positive = Field(90_000, description="Longest silence of a node while it answers.")
-    pool_size: Positive = Field(64, description="Connections kept open to each node.")
-    retry_dead_node_ms: Positive = Field(
-        1000, description="How long a node that could not be reached is tried last."
+    read_timeout_ms: Positive = Field(600_000, description="Longest silence of a node while it answers.")
+    host_header: Literal["auto", "client", "upstream"] = Field(
+        "auto", description="Host that the nodes see: the client's, or their own; auto: their own over https."
     )
+    pool_size: Positive = Field(64, description="Connections kept open to each node.")
+    retry_dead_node_ms: Positive = Field(1000, description="How long a node that could not be reached is tried last.")
 
     @field_validator("urls")
     @classmethod
@@ -67,16 +68,12 @@ class UpstreamSettings(Section):
 class ServerSettings(Section):
     """The proxy's own listening side."""
 
-    bind: str = Field("127.0.0.1:9300", description="host:port, or unix:PATH.")
+    bind: str = Field("127.0.0.1:9280", description="host:port, or unix:PATH.")
     workers: Positive = Field(1, description="Processes; each loads its own copy of the model.")
     threads: Positive = Field(32, description="Requests served at once by each worker.")
-    graceful_timeout_s: Positive = Field(
-        30, description="How long requests in flight may finish at stop or reload."
-    )
+    graceful_timeout_s: Positive = Field(30, description="How long requests in flight may finish at stop or reload.")
     max_search_bytes: Positive = Field(4 * 1024 * 1024, description="A larger search body is passed through.")
-    max_response_bytes: Positive = Field(
-        64 * 1024 * 1024, description="A larger first-stage answer is not reranked."
-    )
+    max_response_bytes: Positive = Field(64 * 1024 * 1024, description="A larger first-stage answer is not reranked.")
 
 
 class HeaderSettings(Section):
@@ -99,19 +96,13 @@ class ModelSettings(Section):
 
     source: str = Field(description="Local folder, or a hub name, with a sequence-classification head.")
     revision: str | None = Field(None, description="Hub revision; pin it in production.")
-    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
-        "auto", description="auto: CUDA, else MPS, else CPU."
-    )
-    precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="auto: bf16 on CUDA, fp32 elsewhere."
-    )
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto: CUDA, else MPS, else CPU.")
+    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: bf16 on CUDA, fp32 elsewhere.")
     max_tokens: Annotated[int, Field(ge=8, le=8192)] = Field(
         256, description="A pair is cut to this many tokens; the document gives way first."
     )
     batch_size: Positive = Field(32, description="Pairs in one forward pass.")
-    threads: Annotated[int, Field(ge=0)] = Field(
-        0, description="CPU threads of one forward pass; 0: as many as cores."
-    )
+    threads: Annotated[int, Field(ge=0)] = Field(0, description="CPU threads of one forward pass; 0: as many as cores.")
     queue_limit: Positive = Field(
         64, description="Searches that may wait for this model; beyond it: fallback 'overloaded'."
     )
@@ -122,9 +113,7 @@ class ModelSettings(Section):
     def _existing_folder(cls, source: str) -> str:
         looks_local = source.startswith((".", "/", "~")) or source.count("/") > 1
         if looks_local and not (Path(source).expanduser() / "config.json").is_file():
-            raise ValueError(
-                "no model there; give a folder that holds config.json, or a hub name such as org/model"
-            )
+            raise ValueError("no model there; give a folder that holds config.json, or a hub name such as org/model")
         return source
 
 
@@ -133,12 +122,8 @@ class WeightSettings(Section):
 
     cross_encoder: Weight = Field(1.0, description="The cross-encoder's score.")
     first_stage: Weight = Field(0.25, description="Elasticsearch's score, scaled to 0..1 within the window.")
-    brand_affinity: Weight = Field(
-        0.15, description="How much of the user's behaviour is on this hit's brand."
-    )
-    category_affinity: Weight = Field(
-        0.1, description="How much of the user's behaviour is in this hit's category."
-    )
+    brand_affinity: Weight = Field(0.15, description="How much of the user's behaviour is on this hit's brand.")
+    category_affinity: Weight = Field(0.1, description="How much of the user's behaviour is in this hit's category.")
     price_fit: Weight = Field(0.05, description="How near this hit's price is to the user's usual price.")
 
 
@@ -176,16 +161,12 @@ class FeatureFields(Section):
 class IndexSettings(Section):
     """What the second stage reads of one index or family of indices."""
 
-    patterns: tuple[str, ...] = Field(
-        (), description="Names, aliases or wildcards; default: NAME and NAME-*."
-    )
+    patterns: tuple[str, ...] = Field((), description="Names, aliases or wildcards; default: NAME and NAME-*.")
     template: str = Field(
         "{title}[ | {brand}][ | {category}][ | {description}]",
         description="Document text. {field} is a dotted path; a [group] vanishes where all its fields are missing.",
     )
-    max_field_chars: Positive = Field(
-        2000, description="A field's text is cut here before the tokenizer sees it."
-    )
+    max_field_chars: Positive = Field(2000, description="A field's text is cut here before the tokenizer sees it.")
     model: str | None = Field(None, description="A name under models; default: the default variant's.")
     window: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
         None, description="Default: the default variant's, then 50."
@@ -200,12 +181,8 @@ class ProfileSettings(Section):
     events_index: str = Field("ubi_events", description="Index or alias with UBI events.")
     products_index: str = Field("products", description="Index or alias with the products that events name.")
     id_field: str | None = Field(None, description="Field that holds the events' object_id; default: _id.")
-    max_events: Annotated[int, Field(ge=1, le=10_000)] = Field(
-        500, description="Newest events read for one user."
-    )
-    half_life_days: Annotated[float, Field(gt=0)] = Field(
-        30.0, description="An event counts half after this long."
-    )
+    max_events: Annotated[int, Field(ge=1, le=10_000)] = Field(500, description="Newest events read for one user.")
+    half_life_days: Annotated[float, Field(gt=0)] = Field(30.0, description="An event counts half after this long.")
     action_weights: Mapping[str, Weight] = Field(
         {"view": 1.0, "click": 2.0, "add_to_cart": 4.0, "purchase": 8.0},
         description="Weight of each UBI action_name.",
@@ -233,20 +210,12 @@ class Settings(BaseSettings):
     server: ServerSettings = ServerSettings()
     headers: HeaderSettings = HeaderSettings()
     models: Mapping[str, ModelSettings] = Field({}, description="Cross-encoders by name.")
-    variants: Mapping[str, VariantSettings] = Field(
-        {"default": VariantSettings()}, description="Variants by name."
-    )
-    default_variant: str = Field(
-        "default", description="The variant of searches that no header and no split decides."
-    )
+    variants: Mapping[str, VariantSettings] = Field({"default": VariantSettings()}, description="Variants by name.")
+    default_variant: str = Field("default", description="The variant of searches that no header and no split decides.")
     experiment: ExperimentSettings = ExperimentSettings()
-    indices: Mapping[str, IndexSettings] = Field(
-        {"products": IndexSettings()}, description="Reranked indices by name."
-    )
+    indices: Mapping[str, IndexSettings] = Field({"products": IndexSettings()}, description="Reranked indices by name.")
     profiles: ProfileSettings = ProfileSettings()
-    budget_ms: Positive = Field(
-        1000, description="Time for the second stage of one search; past it: fallback."
-    )
+    budget_ms: Positive = Field(1000, description="Time for the second stage of one search; past it: fallback.")
 
     @classmethod
     def settings_customise_sources(
@@ -268,9 +237,7 @@ class Settings(BaseSettings):
     def _names_exist(self) -> Self:
         known_variants = {CONTROL, *self.variants}
         if self.default_variant not in known_variants:
-            raise ValueError(
-                f"default_variant: {self.default_variant!r}: name one of {sorted(known_variants)}"
-            )
+            raise ValueError(f"default_variant: {self.default_variant!r}: name one of {sorted(known_variants)}")
         for name in self.experiment.split:
             if name not in known_variants:
                 raise ValueError(f"experiment.split: {name!r}: name one of {sorted(known_variants)}")
@@ -299,7 +266,8 @@ def load_settings(path: Path | None = None, **overrides: Any) -> Settings:
         {"model_config": SettingsConfigDict(**{**Settings.model_config, "yaml_file": path})},
     )
     try:
-        return sourced(**overrides)
+        settings: Settings = sourced(**overrides)
+        return settings
     except ValidationError as error:
         raise _one_line(error) from error
     except ValueError as error:

@@ -78,6 +78,12 @@ class RerankError(MiddlewareError):
     fallback_reason = "rerank_failed"
 
 
+class NoModel(RerankError):
+    """No model is configured for the variant and index of this search."""
+
+    fallback_reason = "no_model"
+
+
 class Overloaded(RerankError):
     """More searches are waiting for the model than the queue may hold."""
 

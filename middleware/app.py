@@ -1,0 +1,72 @@
+"""create_app(settings, ...): the only place that wires the parts together."""
+
+from __future__ import annotations
+
+import atexit
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flask import Flask
+
+from middleware.admin import add_error_pages, make_blueprint
+from middleware.config import FeatureFields, ModelSettings, Settings
+from middleware.errors import UpstreamError
+from middleware.front import Front
+from middleware.message import Request
+from middleware.observability import Metrics
+from middleware.personalization.store import Fetch, ProfileReader
+from middleware.proxy import SearchProxy
+from middleware.rerank.engine import Engine
+from middleware.second_stage import SecondStage
+from middleware.upstream import Upstream, read_all
+
+_MAX_PROFILE_BYTES = 16 * 1024 * 1024
+
+
+def create_app(
+    settings: Settings,
+    *,
+    upstream: Upstream | None = None,
+    make_engine: Callable[[ModelSettings], Engine] = Engine,
+) -> Front:
+    """The WSGI application for checked `settings`; models begin to load at once, in threads of their own.
+
+    `upstream` and `make_engine` are the seams through which tests bring theirs.
+    """
+    upstream = upstream or Upstream(settings.upstream)
+    metrics = Metrics()
+    engines = {name: make_engine(model) for name, model in settings.models.items()}
+    for engine in engines.values():
+        engine.start()
+        atexit.register(engine.stop)
+    profiles = _make_profile_reader(settings, upstream) if settings.profiles.enabled else None
+    proxy = SearchProxy(settings, upstream, SecondStage(settings, engines), profiles, metrics)
+    flask = Flask("middleware")
+    flask.json.sort_keys = False  # type: ignore[attr-defined]
+    flask.register_blueprint(make_blueprint(settings, proxy, engines, metrics))
+    add_error_pages(flask)
+    return Front(proxy, upstream.forward, flask)
+
+
+def _make_profile_reader(settings: Settings, upstream: Upstream) -> ProfileReader:
+    products = settings.indices.get(settings.profiles.products_index)
+    fields = products.features if products else FeatureFields()
+    return ProfileReader(settings.profiles, fields, make_fetch(upstream))
+
+
+def make_fetch(upstream: Upstream) -> Fetch:
+    """A search of ours on one index, with the given headers: (index, body, headers) -> decoded answer."""
+
+    def fetch(index: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> Mapping[str, Any]:
+        request = Request("POST", f"/{index}/_search", tuple(headers.items()))
+        answer = upstream.search(request, request.target, json.dumps(body).encode())
+        data = read_all(answer, _MAX_PROFILE_BYTES)
+        if answer.status == 404:
+            return {"hits": {"hits": []}}
+        if answer.status != 200 or data is None:
+            raise UpstreamError(f"search on {index} was answered with status {answer.status}")
+        decoded: Mapping[str, Any] = json.loads(data)
+        return decoded
+
+    return fetch

@@ -1,0 +1,90 @@
+"""The one command `es-rerank`: thin, every subcommand lives beside what it commands."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from middleware import __version__
+from middleware.catalog.commands import app as bootstrap_app
+from middleware.catalog.demo.commands import write_catalog
+from middleware.errors import ConfigError, MiddlewareError
+from middleware.learning.commands import app as models_app
+from middleware.nodes.commands import app as node_app
+
+app = typer.Typer(
+    name="es-rerank",
+    help="Reranked search answers for any Elasticsearch client: a proxy in front of the cluster, and its tools.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.add_typer(bootstrap_app, name="bootstrap")
+app.add_typer(node_app, name="node")
+app.add_typer(models_app, name="models")
+app.command("demo-catalog")(write_catalog)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"es-rerank {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it.")
+    ] = False,
+) -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+
+@app.command()
+def serve(
+    upstream: Annotated[list[str] | None, typer.Option(help="URL of an Elasticsearch node; repeat for more.")] = None,
+    config: Annotated[Path | None, typer.Option(help="rerank.yml; every key is described in the README.")] = None,
+    bind: Annotated[str | None, typer.Option(help="host:port or unix:PATH to listen at.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes; each loads its own model.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Requests served at once by each worker.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Cross-encoder for the default variant: folder or hub name.")
+    ] = None,
+) -> None:
+    """Run the proxy: point an Elasticsearch client at it instead of the cluster.
+
+    SIGTERM stops it gracefully, SIGHUP reads rerank.yml again. Example:
+
+    es-rerank serve --upstream http://localhost:9200 --config rerank.yml --bind 0.0.0.0:9280
+    """
+    from middleware.config import load_settings
+    from middleware.server import serve as run
+
+    overrides: dict[str, Any] = {
+        "upstream": {"urls": upstream} if upstream else {},
+        "server": {key: value for key, value in (("bind", bind), ("workers", workers), ("threads", threads)) if value},
+        "models": {"default": {"source": model}} if model else {},
+    }
+    run(lambda: load_settings(config, **{key: value for key, value in overrides.items() if value}))
+
+
+@app.command("check-config")
+def check_config(config: Annotated[Path, typer.Argument(help="The rerank.yml to check.")]) -> None:
+    """Check a rerank.yml and print the settings that it amounts to."""
+    from middleware.config import load_settings
+
+    Console().print_json(load_settings(config).model_dump_json())
+
+
+def main() -> None:
+    """Run the command; our own errors become one line and an exit status (2: configuration, 1: anything else)."""
+    try:
+        app()
+    except MiddlewareError as error:
+        Console(stderr=True, soft_wrap=True).print(f"es-rerank: {error}", markup=False, highlight=False, style="red")
+        sys.exit(2 if isinstance(error, ConfigError) else 1)

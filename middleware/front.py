@@ -1,0 +1,80 @@
+"""The thin WSGI front: what is not ours and not a search goes straight to upstream."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import quote
+
+from middleware.errors import MiddlewareError
+from middleware.message import Request, Response, error_response
+from middleware.search.target import read_search_target
+
+RAW_HEADERS = "es_rerank.headers"
+OURS = "/_rerank"
+_log = logging.getLogger(__name__)
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Any]
+WsgiApp = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+
+class Front:
+    """A WSGI application of three doors: `/_rerank/` (Flask), searches, and everything else."""
+
+    def __init__(
+        self, search: Callable[[Request], Response], forward: Callable[[Request], Response], ours: WsgiApp
+    ) -> None:
+        self._search = search
+        self._forward = forward
+        self._ours = ours
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        request = read_request(environ)
+        if request.path == OURS or request.path.startswith(f"{OURS}/"):
+            return self._ours(environ, start_response)
+        response = self._answer(request)
+        start_response(response.status_line, list(response.headers))
+        return response.body
+
+    def _answer(self, request: Request) -> Response:
+        is_search = read_search_target(request.method, request.target) is not None
+        try:
+            return self._search(request) if is_search else self._forward(request)
+        except MiddlewareError as error:
+            if error.status >= 500:
+                _log.warning("%s %s: %s", request.method, request.path, error)
+            return error_response(error)
+
+
+def read_request(environ: Environ) -> Request:
+    """The request behind a WSGI environ: raw where the server is ours, else rebuilt as far as WSGI allows."""
+    headers = environ.get(RAW_HEADERS) or _headers_of(environ)
+    names = {name.lower() for name, _ in headers}
+    length = environ.get("CONTENT_LENGTH") or ""
+    declared = int(length) if length.isdigit() and "transfer-encoding" not in names else None
+    has_body = declared is not None or "transfer-encoding" in names
+    return Request(
+        method=environ["REQUEST_METHOD"],
+        target=environ.get("RAW_URI") or _target_of(environ),
+        headers=tuple(headers),
+        has_body=has_body,
+        length=declared,
+        stream=environ["wsgi.input"] if has_body else None,
+    )
+
+
+def _headers_of(environ: Environ) -> list[tuple[str, str]]:
+    names = {"CONTENT_TYPE": "Content-Type", "CONTENT_LENGTH": "Content-Length"}
+    headers = [(names[key], environ[key]) for key in names if environ.get(key)]
+    for key, value in environ.items():
+        if key.startswith("HTTP_"):
+            headers.append((key[5:].replace("_", "-").title(), value))
+    return headers
+
+
+def _target_of(environ: Environ) -> str:
+    path = quote(environ.get("PATH_INFO", "/").encode("latin-1"))
+    query = environ.get("QUERY_STRING", "")
+    return f"{path}?{query}" if query else path

@@ -1,0 +1,50 @@
+"""Metrics and log lines: what is counted of every search, for Prometheus under /_rerank/metrics."""
+
+from __future__ import annotations
+
+import os
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 2.0, 5.0)
+
+
+class Metrics:
+    """Counters and histograms of one process; with several workers the scrape adds them up."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._searches = Counter(
+            "es_rerank_searches",
+            "Searches by outcome (applied, skipped, fallback), reason and variant.",
+            ("outcome", "reason", "variant"),
+            registry=self._registry,
+        )
+        self._first_stage = Histogram(
+            "es_rerank_first_stage_seconds",
+            "Time until the first-stage answer was read.",
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._second_stage = Histogram(
+            "es_rerank_second_stage_seconds",
+            "Time of the second stage, failed ones included.",
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+
+    def count_search(self, outcome: str, reason: str, variant: str) -> None:
+        self._searches.labels(outcome, reason, variant).inc()
+
+    def observe_stages(self, first_stage_s: float, second_stage_s: float) -> None:
+        """Durations in seconds."""
+        self._first_stage.observe(first_stage_s)
+        self._second_stage.observe(second_stage_s)
+
+    def exposition(self) -> bytes:
+        """Everything in Prometheus' text format."""
+        if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+            return generate_latest(self._registry)
+        gathered = CollectorRegistry()
+        multiprocess.MultiProcessCollector(gathered)  # type: ignore[no-untyped-call]
+        return generate_latest(gathered)

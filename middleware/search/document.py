@@ -1,0 +1,114 @@
+"""The document text of a hit: a template filled from its fields, whatever is nested, multi-valued or missing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+_TOKEN = re.compile(r"(\{[^{}\[\]]*\}|[\[\]{}])")
+_SPACES = re.compile(r"\s+")
+_VALUE_SEPARATOR = " "
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A run of literals (str) and fields; an optional one vanishes where all its fields are missing."""
+
+    parts: tuple[str | Field, ...]
+    optional: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A placeholder: the dotted path of a document field."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A parsed template such as `{title}[ | {brand}]`."""
+
+    groups: tuple[Group, ...]
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Paths of the fields it reads, each once, in order."""
+        paths = (part.path for group in self.groups for part in group.parts if isinstance(part, Field))
+        return tuple(dict.fromkeys(paths))
+
+    def render(self, values: Mapping[str, Sequence[Any]], max_field_chars: int) -> str:
+        """The document text; empty where no field has a value. `values`: field path -> its values in this hit."""
+        texts = {path: _text(values.get(path, ()), max_field_chars) for path in self.fields}
+        if not any(texts.values()):
+            return ""
+        rendered = "".join(_render_group(group, texts) for group in self.groups)
+        return _SPACES.sub(" ", rendered).strip()
+
+
+def _render_group(group: Group, texts: Mapping[str, str]) -> str:
+    if group.optional and not any(texts[part.path] for part in group.parts if isinstance(part, Field)):
+        return ""
+    return "".join(texts[part.path] if isinstance(part, Field) else part for part in group.parts)
+
+
+def _text(values: Sequence[Any], max_chars: int) -> str:
+    return _VALUE_SEPARATOR.join(_scalar_text(value) for value in values)[:max_chars].strip()
+
+
+def _scalar_text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+@lru_cache(maxsize=256)
+def parse_template(text: str) -> Template:
+    """Parse a document template: `{a.b}` is a field, `[...]` an optional group; groups do not nest.
+
+    Raises ValueError saying what is wrong.
+    """
+    groups: list[Group] = []
+    parts: list[str | Field] = []
+    inside = False
+    for token in filter(None, _TOKEN.split(text)):
+        if token in ("[", "]"):
+            if inside == (token == "["):
+                raise ValueError(f"template {text!r}: brackets must pair and do not nest")
+            groups.append(Group(tuple(parts), optional=inside))
+            parts, inside = [], not inside
+        elif token in ("{", "}") or token == "{}":
+            raise ValueError(f"template {text!r}: write a field as {{name}}")
+        else:
+            parts.append(Field(token[1:-1].strip()) if token.startswith("{") else token)
+    if inside:
+        raise ValueError(f"template {text!r}: a '[' is not closed")
+    template = Template((*groups, Group(tuple(parts), optional=False)))
+    if not template.fields:
+        raise ValueError(f"template {text!r}: names no field; write one as {{title}}")
+    return template
+
+
+def read_values(document: Any, path: str) -> list[Any]:
+    """Scalar values at a dotted path of a `_source` or of a hit's `fields`, through objects, arrays and dotted keys."""
+    found: list[Any] = []
+    _collect(document, path, found)
+    return found
+
+
+def _collect(node: Any, path: str, found: list[Any]) -> None:
+    if isinstance(node, list):
+        for element in node:
+            _collect(element, path, found)
+    elif not path:
+        if node is not None and not isinstance(node, dict):
+            found.append(node)
+    elif isinstance(node, dict):
+        for key, child in node.items():
+            if key == path:
+                _collect(child, "", found)
+            elif path.startswith(f"{key}."):
+                _collect(child, path[len(key) + 1 :], found)

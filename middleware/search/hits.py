@@ -1,0 +1,90 @@
+"""A search response read with positions: the hits one by one, everything else left as the text it came in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from middleware.search.document import read_values
+from middleware.search.json_text import Cursor, Member, Unreadable
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One hit as Elasticsearch wrote it: `text[start:end]` of the response, and its decoded members."""
+
+    start: int
+    end: int
+    members: tuple[Member, ...]
+
+    def member(self, name: str) -> Member | None:
+        return next((member for member in self.members if member.name == name), None)
+
+    def decoded(self, name: str) -> Any:
+        member = self.member(name)
+        return member.value if member else None
+
+    @property
+    def index(self) -> str:
+        return str(self.decoded("_index"))
+
+    @property
+    def first_stage_score(self) -> float:
+        return float(self.decoded("_score"))
+
+    def values(self, path: str) -> list[Any]:
+        """Scalar values of a document field, from `_source` or else from `fields`."""
+        return read_values(self.decoded("_source"), path) or read_values(self.decoded("fields"), path)
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResponse:
+    """A first-stage response: spans are (start, end) positions in `text`."""
+
+    text: str
+    hits: tuple[Hit, ...]
+    hits_span: tuple[int, int]
+    took_span: tuple[int, int] | None
+    took_ms: int
+    max_score_span: tuple[int, int] | None
+
+
+def read_search_response(data: bytes) -> SearchResponse:
+    """Read a response body; raises Unreadable where it is not a search response with scored hits."""
+    try:
+        cursor = Cursor(data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise Unreadable(str(error)) from error
+    found: dict[str, Any] = {"took_ms": 0, "took_span": None, "max_score_span": None}
+    for name, _ in cursor.members():
+        start = cursor.at
+        if name == "hits":
+            _read_hits_object(cursor, found)
+        else:
+            value = cursor.value()
+            if name == "took" and isinstance(value, int):
+                found |= {"took_ms": value, "took_span": (start, cursor.at)}
+    if "hits" not in found:
+        raise Unreadable("the response has no hits")
+    return SearchResponse(cursor.text, **found)
+
+
+def _read_hits_object(cursor: Cursor, found: dict[str, Any]) -> None:
+    for name, _ in cursor.members():
+        start = cursor.at
+        if name == "hits":
+            found["hits"] = tuple(_read_hit(cursor) for _ in cursor.elements())
+            found["hits_span"] = (start, cursor.at)
+        else:
+            cursor.value()
+            if name == "max_score":
+                found["max_score_span"] = (start, cursor.at)
+
+
+def _read_hit(cursor: Cursor) -> Hit:
+    start = cursor.at
+    members = tuple(cursor.read_members())
+    hit = Hit(start, cursor.at, members)
+    if not isinstance(hit.decoded("_score"), int | float):
+        raise Unreadable("a hit has no score")
+    return hit

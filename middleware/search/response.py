@@ -1,0 +1,104 @@
+"""The answer to the client: its page of the ranking, every hit as Elasticsearch wrote it but for `_score`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from middleware.search.filter_path import filter_json
+from middleware.search.hits import Hit, SearchResponse
+from middleware.search.json_text import Cursor, Member, cut_members, replace_spans
+from middleware.search.plan import Plan
+
+_FIELD_SOURCES = ("fields", "docvalue_fields", "stored_fields")
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The order of the answer: positions in the first-stage hits, best first.
+
+    `scores` are the `_score` values of the first `len(scores)` positions; the hits after them keep Elasticsearch's.
+    """
+
+    positions: Sequence[int]
+    scores: Sequence[float] = ()
+
+
+def first_stage_ranking(hits: Sequence[Hit]) -> Ranking:
+    """Elasticsearch's own order and scores."""
+    return Ranking(range(len(hits)))
+
+
+def write_response(plan: Plan, response: SearchResponse, ranking: Ranking, took_ms: int) -> bytes:
+    """The response body for the client's page, in UTF-8."""
+    spans = [(*response.hits_span, _write_hits(plan, response, ranking))]
+    if response.took_span:
+        spans.append((*response.took_span, str(max(took_ms, response.took_ms))))
+    if response.max_score_span and ranking.scores:
+        spans.append((*response.max_score_span, _number(ranking.scores[0])))
+    text = replace_spans(response.text, spans)
+    return (filter_json(text, plan.filter_path) if plan.filter_path else text).encode()
+
+
+def _write_hits(plan: Plan, response: SearchResponse, ranking: Ranking) -> str:
+    page = range(*slice(plan.page.start, plan.page.end).indices(len(response.hits)))
+    texts = [_write_hit(plan, response, ranking, place) for place in page]
+    before, between, after = _layout(response)
+    return before + between.join(texts) + after if texts else "[]"
+
+
+def _layout(response: SearchResponse) -> tuple[str, str, str]:
+    """Text before, between and after the hits, so that a pretty answer stays pretty."""
+    if not response.hits:
+        return "[", ",", "]"
+    start, end = response.hits_span
+    first, last = response.hits[0], response.hits[-1]
+    between = response.text[first.end : response.hits[1].start] if len(response.hits) > 1 else ","
+    return response.text[start : first.start], between, response.text[last.end : end]
+
+
+def _write_hit(plan: Plan, response: SearchResponse, ranking: Ranking, place: int) -> str:
+    hit = response.hits[ranking.positions[place]]
+    spans: list[tuple[int, int, str]] = []
+    score = hit.member("_score")
+    if score and place < len(ranking.scores):
+        spans.append((score.value_start, score.end, _number(ranking.scores[place])))
+    if plan.source_restricted:
+        spans += _cut_added_fields(plan, response.text, hit)
+    return replace_spans(response.text, spans, hit.start, hit.end)
+
+
+def _cut_added_fields(plan: Plan, text: str, hit: Hit) -> Iterator[tuple[int, int, str]]:
+    """Spans that remove from the hit's `fields` what only we asked for."""
+    fields = hit.member("fields")
+    if fields is None:
+        return
+    members = Cursor(text, fields.value_start).read_members()
+    ours = [member.name for member in members if not _asked_for(plan, member)]
+    if len(ours) == len(members):
+        yield from cut_members(list(hit.members), ["fields"])
+    else:
+        yield from cut_members(members, ours)
+
+
+def _asked_for(plan: Plan, member: Member) -> bool:
+    """Whether the client itself would have got this member of `fields`."""
+    if member.name in (plan.body.get("script_fields") or {}):
+        return True
+    wanted: list[Any] = []
+    for source in _FIELD_SOURCES:
+        named = plan.target.parameters().get(source) if source != "fields" else None
+        value = named.split(",") if named is not None else plan.body.get(source)
+        wanted += value if isinstance(value, list) else [value]
+    names = (entry.get("field") if isinstance(entry, dict) else entry for entry in wanted)
+    return any(isinstance(name, str) and _matches(member.name, name) for name in names)
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return fnmatchcase(name, pattern) or pattern.startswith(f"{name}.")
+
+
+def _number(score: float) -> str:
+    return repr(float(score))
