@@ -1,0 +1,102 @@
+"""`es-rerank node`: start, stop and list the embedded nodes."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from middleware.errors import CommandError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Run a real Elasticsearch or OpenSearch on this machine, from packages alone: no Docker, no Java to install.",
+)
+
+_DEFAULT_PORT = 9200
+
+
+class EngineName(StrEnum):
+    """The engines that --engine takes."""
+
+    elasticsearch = "elasticsearch"
+    opensearch = "opensearch"
+
+
+@app.command()
+def start(
+    engine: Annotated[
+        EngineName,
+        typer.Option(
+            help="elasticsearch is 7.17, without language analyzers; opensearch is 3.8 and has them (english, ...)."
+        ),
+    ] = EngineName.elasticsearch,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="HTTP port on 127.0.0.1; 0 takes a free one.")] = 9200,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder for the documents, kept when the node stops. Default: one for this engine and port in the cache.",
+        ),
+    ] = None,
+    heap: Annotated[
+        str, typer.Option(help="Memory for Java's heap: 512m will do for trying out, 1g for a shop.")
+    ] = "1g",
+    java: Annotated[
+        Path | None,
+        typer.Option(metavar="HOME", help="Home folder of another Java than the one that comes with the package."),
+    ] = None,
+) -> None:
+    """Start a node and return when it serves; it keeps running until `es-rerank node stop`.
+
+    The first start fetches Elasticsearch (36 MB) or OpenSearch (57 MB) from the Maven repository and keeps it in the
+    cache. Started as root, the node itself runs as user nobody.
+    """
+    from middleware.nodes.launch import default_data_dir, find_free_port, start_node
+
+    port = port or find_free_port()
+    node = start_node(engine.value, port, data or default_data_dir(engine.value, port), heap, java_home=java)
+    typer.echo(f"{node.engine} {node.version} serves at {node.url} (pid {node.pid}), documents in {node.data_dir}")
+    typer.echo(f"Stop it with: es-rerank node stop{_port_option(port)}")
+
+
+@app.command()
+def stop(
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="The node's port; needed only when several run.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Stop all nodes of ours.")] = False,
+) -> None:
+    """Stop a node cleanly; its documents stay for the next start."""
+    from middleware.nodes.launch import list_nodes, stop_node
+
+    ports = [node.port for node in list_nodes()]
+    if port is not None and port not in ports:
+        raise CommandError(f"no node of ours runs on port {port}; `es-rerank node status` lists those that run")
+    if not ports:
+        raise CommandError("no node of ours runs; start one with `es-rerank node start`")
+    if port is None and len(ports) > 1 and not every:
+        raise CommandError(f"several nodes run, on ports {', '.join(map(str, ports))}: give --port or --all")
+    for chosen in ports if port is None else [port]:
+        node = stop_node(chosen)
+        typer.echo(f"Stopped {node.engine} {node.version} on port {chosen}" if node else f"Port {chosen}: had ended")
+
+
+@app.command()
+def status() -> None:
+    """List the nodes that run: address, engine, health, pid and where their documents are."""
+    from middleware.nodes.health import ask_health
+    from middleware.nodes.launch import list_nodes
+
+    nodes = list_nodes()
+    if not nodes:
+        typer.echo("No node of ours runs; start one with: es-rerank node start")
+    for node in nodes:
+        health = ask_health(node.port) or "does not answer"
+        typer.echo(f"{node.url}  {node.engine} {node.version}  {health}  pid {node.pid}  {node.data_dir}")
+
+
+def _port_option(port: int) -> str:
+    return "" if port == _DEFAULT_PORT else f" --port {port}"
