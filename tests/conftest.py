@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-ELASTICSEARCH_IMAGE = "docker.elastic.co/elasticsearch/elasticsearch:9.1.5"
+ELASTICSEARCH_IMAGE = "elasticsearch:9.1.5"
 URL_VARIABLE = "ES_RERANK_TEST_URL"
 OPENSEARCH_URL_VARIABLE = "ES_RERANK_TEST_OPENSEARCH_URL"
 NO_DOCKER_VARIABLE = "ES_RERANK_TEST_NO_DOCKER"

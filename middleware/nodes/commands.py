@@ -38,11 +38,11 @@ def start(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Folder for the documents, kept when the node stops. Default: one for this engine and port in the cache.",
+            help="Folder for the documents, kept when the node stops. Default: one in the cache, by engine and port.",
         ),
     ] = None,
     heap: Annotated[
-        str, typer.Option(help="Memory for Java's heap: 512m will do for trying out, 1g for a shop.")
+        str, typer.Option(help="Memory for Java's heap: 512m to try things out, 1g for a shop.")
     ] = "1g",
     java: Annotated[
         Path | None,
