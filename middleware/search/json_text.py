@@ -108,7 +108,7 @@ class Cursor:
 
 def replace_spans(text: str, spans: Iterable[tuple[int, int, str]], start: int = 0, end: int | None = None) -> str:
     """`text[start:end]` with each (start, end, new text) replaced; positions are those of `text`, no overlaps."""
-    pieces = []
+    pieces: list[str] = []
     at = start
     for span_start, span_end, new in sorted(spans):
         pieces += (text[at:span_start], new)
