@@ -118,7 +118,7 @@ class ModelSettings(Section):
 
 
 class WeightSettings(Section):
-    """Weights of the fused score; a feature's weight is its share of the sum of the weights that apply to a hit."""
+    """Weights of the fused score; what counts is a weight's share of the sum over the features a search has."""
 
     cross_encoder: Weight = Field(1.0, description="The cross-encoder's score.")
     first_stage: Weight = Field(0.25, description="Elasticsearch's score, scaled to 0..1 within the window.")
@@ -149,9 +149,11 @@ class ExperimentSettings(Section):
 class FeatureFields(Section):
     """Which document fields the profile features read."""
 
-    brand: str | None = "brand"
-    category: str | None = "category"
-    price: str | None = "price"
+    brand: str | None = Field("brand", description="Field of the brand; null: no brand affinity.")
+    category: str | None = Field(
+        "category", description="Field of the category, may have many values; null: no affinity."
+    )
+    price: str | None = Field("price", description="Field of the price; null: no price fit.")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -241,7 +243,7 @@ class Settings(BaseSettings):
         for name in self.experiment.split:
             if name not in known_variants:
                 raise ValueError(f"experiment.split: {name!r}: name one of {sorted(known_variants)}")
-        if {"on", "off", CONTROL} & set(self.variants):
+        if {"on", "off", CONTROL} & {name.lower() for name in self.variants}:
             raise ValueError("variants: on, off and control are reserved; rename the variant")
         users: dict[str, str | None] = {
             f"variants.{name}.model": variant.model for name, variant in self.variants.items()

@@ -1,0 +1,59 @@
+"""The tables of the README, made from the code that they describe, so that neither can go without the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from middleware.config import Settings
+from middleware.search.reasons import Reason
+
+
+def settings_table() -> str:
+    """Every key of rerank.yml with its default and meaning, as a Markdown table."""
+    rows = [f"| `{key}` | {default} | {meaning} |" for key, default, meaning in _rows(Settings, "")]
+    return "\n".join(("| key | default | meaning |", "|---|---|---|", *rows))
+
+
+def reasons_table() -> str:
+    """Every value of the reason header, as a Markdown table."""
+    rows = [f"| `{reason.value}` | {reason.meaning} |" for reason in Reason]
+    return "\n".join(("| reason | why |", "|---|---|", *rows))
+
+
+def _rows(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str]]:
+    for name, field in section.model_fields.items():
+        key = f"{prefix}{name}"
+        inner = _section_of(field.annotation)
+        named = get_origin(field.annotation) is not None and inner is not None
+        if inner is None:
+            yield key, _default(field), field.description or ""
+        else:
+            yield from _rows(inner, f"{key}.NAME." if named else f"{key}.")
+
+
+def _section_of(annotation: Any) -> type[BaseModel] | None:
+    """The section behind an annotation: itself, or the values of a mapping of sections."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    if get_origin(annotation) in (Union, UnionType, None):
+        return None
+    return next((part for part in get_args(annotation) if isinstance(part, type) and issubclass(part, BaseModel)), None)
+
+
+def _default(field: FieldInfo) -> str:
+    if field.default is PydanticUndefined:
+        return "required"
+    value = field.default
+    if value is None or value == () or value == {}:
+        return "none"
+    if isinstance(value, tuple):
+        value = ", ".join(str(part) for part in value)
+    if isinstance(value, dict):
+        value = ", ".join(f"{key}: {part:g}" for key, part in value.items())
+    return f"`{str(value).replace('|', chr(92) + '|')}`"
