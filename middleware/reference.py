@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
@@ -57,3 +59,17 @@ def _default(field: FieldInfo) -> str:
     if isinstance(value, dict):
         value = ", ".join(f"{key}: {part:g}" for key, part in value.items())
     return f"`{str(value).replace('|', chr(92) + '|')}`"
+
+
+def update(text: str) -> str:
+    """The README's text with both tables made anew between their markers."""
+    for marker, table in (("reasons", reasons_table()), ("settings", settings_table())):
+        before, opening, rest = text.partition(f"<!-- {marker} -->")
+        _, closing, after = rest.partition(f"<!-- /{marker} -->")
+        text = f"{before}{opening}\n{table}\n{closing}{after}"
+    return text
+
+
+if __name__ == "__main__":
+    readme = Path(sys.argv[1])
+    readme.write_text(update(readme.read_text(encoding="utf-8")), encoding="utf-8")
