@@ -37,21 +37,21 @@ def choose_account() -> Account:
 
 
 def find_barrier(path: Path, account: Account) -> Path | None:
-    """The first folder on the way to `path` (itself included) that `account` may not enter; None: it is reachable."""
+    """What on the way to `path`, itself included, `account` may not enter (a file: not read); None: it gets there."""
     if not account.switch:
         return None
     full = path.resolve()
     for folder in [*reversed(full.parents), full]:
         if not folder.exists():
             return None
-        if folder.is_dir() and not _may(folder, account, read=False):
+        if not _may(folder, account):
             return folder
     return None
 
 
-def _may(folder: Path, account: Account, *, read: bool) -> bool:
-    found = folder.stat()
-    bits = 0o5 if read else 0o1
+def _may(path: Path, account: Account) -> bool:
+    found = path.stat()
+    bits = 0o1 if stat.S_ISDIR(found.st_mode) else 0o4
     if found.st_uid == account.uid:
         bits <<= 6
     elif found.st_gid == account.gid:
@@ -81,5 +81,7 @@ def find_working_root(cache: Path, account: Account) -> Path:
     found = shared.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
         raise CommandError(f"{shared}: is not ours; remove it, or set ES_RERANK_CACHE to a folder all users may enter")
-    shared.chmod(0o755)
+    for folder in (shared, shared / "run", shared / "data"):
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o755)
     return shared

@@ -13,7 +13,8 @@ from middleware.nodes.records import Record, is_alive
 
 _POLL_S = 0.25
 _SHOWN_LINES = 12
-_TELLING = re.compile(r"ERROR|FATAL|WARN|Exception|Error:|^Caused by|Could not|cannot|failed", re.IGNORECASE)
+_TELLING = re.compile(r"\[ERROR\]|\[FATAL\]|Exception|Error:|^Caused by|Could not|cannot|failed")
+_IDLE = re.compile(r"^\s+at |\[(INFO|WARN|DEBUG)\s*\]|refer to the log at|^\s*$")
 
 
 def wait_until_healthy(record: Record, timeout_s: float, *, quiet: bool = False) -> None:
@@ -59,7 +60,7 @@ def _read_lines(path: Path) -> list[str]:
 
 
 def pick_telling(lines: Iterable[str], n_shown: int = _SHOWN_LINES) -> list[str]:
-    """The last lines that tell of trouble; where none does, simply the last."""
-    everything = [line.rstrip() for line in lines if line.strip() and not line.lstrip().startswith("at ")]
-    telling = [line for line in everything if _TELLING.search(line)]
+    """The last lines that tell of trouble, each once; where none does, simply the last."""
+    everything = list(dict.fromkeys(line.rstrip() for line in lines if line.strip()))
+    telling = [line for line in everything if _TELLING.search(line) and not _IDLE.search(line)]
     return (telling or everything)[-n_shown:]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import socket
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -13,11 +14,11 @@ from typing import Self
 from middleware.config import cache_dir
 from middleware.errors import CommandError, ConfigError
 from middleware.nodes.account import choose_account, find_working_root
-from middleware.nodes.engines import find_engine
+from middleware.nodes.engines import Engine, find_engine
 from middleware.nodes.health import wait_until_healthy
 from middleware.nodes.lock import read_lock
 from middleware.nodes.process import command_line, end_process, spawn, unwatch, watch
-from middleware.nodes.provision import configure, lay_out, place_java, prepare_folders
+from middleware.nodes.provision import NodeFolders, configure, lay_out, place_java, prepare_folders
 from middleware.nodes.records import Record, drop_record, is_alive, read_record, read_records, write_record
 from middleware.nodes.supply import find_java, hold_lock, supply_jars
 
@@ -75,23 +76,26 @@ def start_node(
     account = choose_account()
     root = find_working_root(cache_dir(), account)
     _forget_the_dead(root)
-    port = port or find_free_port()
     java = place_java(find_java(kind, java_home), root, account)
     files = supply_jars(read_lock(kind), cache_dir() / "nodes" / "jars", quiet=quiet)
     home = lay_out(kind, files, root)
     with hold_lock(_state(root) / ".lock"):
+        port = port or find_free_port([record.port for record in read_records(_state(root))])
         check_port(port, _state(root))
-        run = root / "run" / str(port)
-        folders = prepare_folders(run, data_dir.absolute() if data_dir else run / "data", account)
+        folders = prepare_folders(root / "run" / str(port), data_dir, account)
         configure(kind, folders, port, account)
         pid, started = spawn(command_line(kind, java, home, folders, heap), kind, folders, account)
-        temporary = data_dir is None
-        record = Record(kind.name, kind.version, port, pid, started, str(run), str(folders.data), temporary)
+        record = _note(kind, port, pid, started, folders)
         write_record(_state(root), record)
     if die_with_us:
         watch(port, pid)
     _wait_or_stop(record, timeout_s, quiet)
     return _as_node(record)
+
+
+def _note(engine: Engine, port: int, pid: int, started: str, folders: NodeFolders) -> Record:
+    run, data = str(folders.run), str(folders.data)
+    return Record(engine.name, engine.version, port, pid, started, run, data, folders.are_temporary)
 
 
 def _state(root: Path) -> Path:
@@ -108,11 +112,14 @@ def check_heap(heap: str) -> None:
         raise ConfigError("--heap", heap, "give a size such as 512m or 2g")
 
 
-def find_free_port() -> int:
-    """A port of this machine that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind((_HOST, 0))
-        return int(probe.getsockname()[1])
+def find_free_port(spoken_for: Collection[int] = ()) -> int:
+    """A port of this machine that nobody listens on now, and none of those `spoken_for`."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind((_HOST, 0))
+            port = int(probe.getsockname()[1])
+        if port not in spoken_for:
+            return port
 
 
 def check_port(port: int, state: Path) -> None:

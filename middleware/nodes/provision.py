@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from middleware.nodes.supply import Java, hold_lock
 
 @dataclass(frozen=True, slots=True)
 class NodeFolders:
-    """Where one node lives; `run` holds config, logs and tmp, and is made anew at every start."""
+    """Where one node lives; `run` holds config, logs, tmp, and data too if temporary; every start makes it anew."""
 
     run: Path
     data: Path
@@ -35,6 +36,10 @@ class NodeFolders:
     @property
     def tmp(self) -> Path:
         return self.run / "tmp"
+
+    @property
+    def are_temporary(self) -> bool:
+        return self.data == self.run / "data"
 
 
 def lay_out(engine: Engine, files: Mapping[Jar, Path], root: Path) -> Path:
@@ -96,13 +101,18 @@ def _place(source: Path, target: Path) -> None:
 
 
 def _open_to_all(top: Path) -> None:
-    for folder, _, _ in os.walk(top):
+    for folder, _, files in os.walk(top):
         os.chmod(folder, 0o755)
+        for path in (Path(folder, name) for name in files):
+            mode = stat.S_IMODE(path.stat().st_mode)
+            if mode & 0o444 != 0o444:
+                path.chmod(mode | (0o555 if mode & 0o100 else 0o444))
 
 
 def place_java(java: Java, root: Path, account: Account) -> Java:
     """`java` itself, or where `account` cannot reach it, a copy under `root` made once."""
-    if find_barrier(java.home / "bin", account) is None:
+    needed = (java.executable, java.home / "lib" / "modules")
+    if all(find_barrier(path, account) is None for path in needed):
         return java
     stamp = int((java.home / "release").stat().st_mtime) if (java.home / "release").exists() else 0
     home = root / f"java-{java.major}-{stamp}"
@@ -110,24 +120,23 @@ def place_java(java: Java, root: Path, account: Account) -> Java:
         if not home.is_dir():
             with tempfile.TemporaryDirectory(prefix=".java-", dir=root) as temporary:
                 building = Path(temporary) / "java"
-                shutil.copytree(java.home, building, copy_function=_link)
+                shutil.copytree(java.home, building)
                 _open_to_all(building)
                 building.rename(home)
     return Java(home, java.major)
 
 
-def _link(source: str, target: str) -> None:
-    _place(Path(source), Path(target))
+def prepare_folders(run: Path, data: Path | None, account: Account) -> NodeFolders:
+    """Make the node's folders, with temporary data where `data` is None, and hand them to `account`.
 
-
-def prepare_folders(run: Path, data: Path, account: Account) -> NodeFolders:
-    """Make the node's folders and hand them to `account`; CommandError where the data folder cannot be its own."""
+    Raises CommandError where the data folder cannot be the account's own.
+    """
     shutil.rmtree(run, ignore_errors=True)
-    folders = NodeFolders(run, data)
+    folders = NodeFolders(run, data.absolute() if data else run / "data")
     for folder in (folders.config, folders.logs, folders.tmp):
         folder.mkdir(parents=True)
     _open_to_all(run)
-    _claim_data(data, account)
+    _claim_data(folders.data, account)
     return folders
 
 
