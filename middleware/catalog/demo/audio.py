@@ -90,15 +90,18 @@ _PITCH: dict[str, Pitch] = {
 }
 # English word by feature for the title, Chinese word; the first feature that is there wins
 _WORDS = (
-    ("kids", "Kids", "儿童"), ("gaming", "Gaming", "游戏"), ("studio", "Studio Monitor", "监听"), ("tv", "Wireless TV", "无线电视"),
+    ("kids", "Kids", "儿童"), ("gaming", "Gaming", "游戏"), ("studio", "Studio Monitor", "监听"),
+    ("tv", "Wireless TV", "无线电视"),
     ("sport", "Sport", "运动"), ("anc", "Wireless Noise Cancelling", "无线蓝牙降噪"), ("wireless", "Bluetooth", "蓝牙"),
     ("wired", "Wired", "有线"),
 )  # fmt: skip
 # devices whose spare parts are sold, kind of device
 _PARTS_FOR = (
     ("WH-1000XM3", "Sony", "over_ear"), ("WH-1000XM4", "Sony", "over_ear"), ("WH-1000XM5", "Sony", "over_ear"),
-    ("QuietComfort 45", "Bose", "over_ear"), ("ATH-M50x", "Audio-Technica", "over_ear"), ("AirPods Max", "Apple", "over_ear"),
-    ("AirPods 3", "Apple", "earbuds"), ("AirPods Pro 2", "Apple", "earbuds"), ("Galaxy Buds2 Pro", "Samsung", "earbuds"),
+    ("QuietComfort 45", "Bose", "over_ear"), ("ATH-M50x", "Audio-Technica", "over_ear"),
+    ("AirPods Max", "Apple", "over_ear"),
+    ("AirPods 3", "Apple", "earbuds"), ("AirPods Pro 2", "Apple", "earbuds"),
+    ("Galaxy Buds2 Pro", "Samsung", "earbuds"),
     ("WF-1000XM4", "Sony", "earbuds"),
 )  # fmt: skip
 _PART_PITCH: Pitch = (
@@ -110,8 +113,10 @@ _SPEAKERS = (
     ("Bose", "SoundLink Flex", 145, "bluetooth"), ("Xiaomi", "Mi Portable Speaker 16W", 45, "bluetooth"),
     ("Marshall", "Emberton II", 160, "bluetooth"), ("Soundcore", "Motion 300", 75, "bluetooth"),
     ("Sonos", "Era 100", 240, "wifi"), ("Apple", "HomePod mini", 99, "wifi"), ("Edifier", "R1280T", 110, "shelf"),
-    ("Logitech", "Z407", 85, "shelf"), ("Bose", "Smart Soundbar 600", 450, "soundbar"), ("Sony", "HT-S400", 240, "soundbar"),
-    ("Samsung", "HW-B650", 260, "soundbar"), ("LG", "S65Q", 240, "soundbar"), ("Xiaomi", "Soundbar 3.1ch", 190, "soundbar"),
+    ("Logitech", "Z407", 85, "shelf"), ("Bose", "Smart Soundbar 600", 450, "soundbar"),
+    ("Sony", "HT-S400", 240, "soundbar"),
+    ("Samsung", "HW-B650", 260, "soundbar"), ("LG", "S65Q", 240, "soundbar"),
+    ("Xiaomi", "Soundbar 3.1ch", 190, "soundbar"),
 )  # fmt: skip
 _SPEAKER_WORDS = {
     "bluetooth": ("Portable Bluetooth Speaker Waterproof", "便携防水蓝牙音箱"),
@@ -134,6 +139,11 @@ def stock(shelf: Shelf) -> None:
                 _stock_headphone(shelf, kind, brand, model, year, price, color, features)
     for device, maker, device_kind in _PARTS_FOR:
         _stock_parts(shelf, device, maker, device_kind)
+    _stock_for_any(shelf)
+    _stock_speakers(shelf)
+
+
+def _stock_for_any(shelf: Shelf) -> None:
     for title, zh, price, kind in (
         ("{brand} Headphone Stand Aluminium Desk Holder", "{brand} 铝合金耳机支架 桌面挂架", 24, "headphone_stand"),
         ("{brand} Headphone Extension Cable 3.5 mm 3 m", "{brand} 3.5毫米耳机延长线 3米", 8, "audio_cable"),
@@ -146,11 +156,15 @@ def stock(shelf: Shelf) -> None:
     ):
         for brand in ("Ugreen", "Kyberon", "Sennheiser"):
             shelf.add("audio_accessories", (title, zh), price, brand=brand, kind=kind, pitch=_PART_PITCH, fits="any")
+
+
+def _stock_speakers(shelf: Shelf) -> None:
     for brand, model, speaker_price, style in _SPEAKERS:
         english, chinese = _SPEAKER_WORDS[style]
         for color in shelf.some(("black", "blue", "red", "white"), 2 if style == "bluetooth" else 1):
             shelf.add(
-                "speakers", (f"{{brand}} {{model}} {english}, {{color}}", f"{{brand_zh}} {{model}} {chinese} {{color_zh}}"),
+                "speakers", (f"{{brand}} {{model}} {english}, {{color}}",
+                    f"{{brand_zh}} {{model}} {chinese} {{color_zh}}"),
                 speaker_price, brand=brand, kind="soundbar" if style == "soundbar" else "speaker", pitch=_SPEAKER_PITCH,
                 colors=[color], specs={"model": model}, model=model, features=style,
             )  # fmt: skip
@@ -171,20 +185,25 @@ def _stock_headphone(
     shelf.add(
         "headphones", (title, f"{{brand_zh}} {{model}} {chinese}{noun_zh} {{color_zh}}"), price, brand=brand, kind=kind,
         pitch=[pair for feature in has for pair in _PITCH.get(feature, ())], colors=[color], year=year,
-        specs={"model": model, "connection": "wired" if "wired" in has else "Bluetooth" if "tv" not in has else "radio"},
+        specs={"model": model,
+            "connection": "wired" if "wired" in has else "Bluetooth" if "tv" not in has else "radio"},
         model=model, features=features + ("|bluetooth" if "wireless" in has and "tv" not in has else ""),
     )  # fmt: skip
 
 
 def _stock_parts(shelf: Shelf, device: str, maker: str, device_kind: str) -> None:
     parts = (
-        (f"Replacement Ear Pads for {maker} {device} Headphones, {device} Ear Cushions", f"适用{{fits}}耳机套 替换耳罩 {device}海绵套", 17, "ear_pads"),
-        (f"Hard Travel Case for {maker} {device} Wireless Headphones, Carrying Bag", f"适用{{fits}}耳机收纳包 硬壳便携盒", 16, "headphone_case"),
+        (f"Replacement Ear Pads for {maker} {device} Headphones, {device} Ear Cushions",
+            f"适用{{fits}}耳机套 替换耳罩 {device}海绵套", 17, "ear_pads"),
+        (f"Hard Travel Case for {maker} {device} Wireless Headphones, Carrying Bag",
+            "适用{fits}耳机收纳包 硬壳便携盒", 16, "headphone_case"),
     )  # fmt: skip
     if device_kind == "earbuds":
         parts = (
-            (f"Silicone Case Cover for {maker} {device} Charging Case with Keychain", f"适用{{fits}}耳机保护套 硅胶 带挂钩", 10, "headphone_case"),
-            (f"Memory Foam Ear Tips for {maker} {device}, {device} Replacement Tips S/M/L", f"适用{{fits}}记忆棉耳塞套 替换耳帽", 13, "ear_tips"),
+            (f"Silicone Case Cover for {maker} {device} Charging Case with Keychain",
+                "适用{fits}耳机保护套 硅胶 带挂钩", 10, "headphone_case"),
+            (f"Memory Foam Ear Tips for {maker} {device}, {device} Replacement Tips S/M/L",
+                "适用{fits}记忆棉耳塞套 替换耳帽", 13, "ear_tips"),
         )  # fmt: skip
     for title, zh, price, kind in parts:
         for color in ("black", shelf.pick(("white", "blue", "gray"))):

@@ -31,14 +31,26 @@ class Taste:
 
 DEMO_USERS = (
     Taste(
-        "anna", ("headphones", "phones", "wearables", "laptops", "speakers"), frozenset({"Apple", "Bose"}), (1.2, 9.0), 24
+        client_id="anna",
+        categories=("headphones", "phones", "wearables", "laptops", "speakers"),
+        brands=frozenset({"Apple", "Bose"}),
+        price_band=(1.2, 9.0),
+        sessions=24,
     ),
     Taste(
-        "ben", ("headphones", "phones", "coffee", "vacuums", "chargers"),
-        frozenset({"Xiaomi", "QCY", "Soundcore", "Edifier", "JBL", "Motorola", "Anker", "Baseus"}), (0.0, 0.9), 24,
+        client_id="ben",
+        categories=("headphones", "phones", "coffee", "vacuums", "chargers"),
+        brands=frozenset({"Xiaomi", "QCY", "Soundcore", "Edifier", "JBL", "Motorola", "Anker", "Baseus"}),
+        price_band=(0.0, 0.9),
+        sessions=24,
     ),
-    Taste("chen", ("shoes", "bicycles", "mens_clothing", "headphones"), frozenset({"Nike", "Asics", "Giant", "Shokz", "Beats"}), sessions=24),
-)  # fmt: skip
+    Taste(
+        client_id="chen",
+        categories=("shoes", "bicycles", "mens_clothing", "headphones"),
+        brands=frozenset({"Nike", "Asics", "Giant", "Shokz", "Beats"}),
+        sessions=24,
+    ),
+)
 
 
 def make_events(items: Sequence[Item], now: datetime, rng: random.Random) -> tuple[dict[str, Any], ...]:

@@ -36,7 +36,8 @@ DEFAULT_SEED = 7
 # fixed, so that two runs give the same bytes; pass the real time where the profile's decay should see fresh events
 DEFAULT_NOW = datetime(2025, 1, 15, 12, 0, tzinfo=UTC)
 _DEPARTMENTS = (
-    phones, phone_accessories, computers, audio, screens, cameras, kitchen, shoes, clothing, toys, bicycles, printing, cleaning,
+    phones, phone_accessories, computers, audio, screens, cameras, kitchen, shoes, clothing, toys, bicycles, printing,
+    cleaning,
 )  # fmt: skip
 _HARD_NEGATIVES = 30
 _TOKEN = re.compile(r"[\u4e00-\u9fff]|[^\W\u4e00-\u9fff]+")

@@ -1,8 +1,9 @@
 """What a shopper wants with a query, as rules over the hidden facts, so that judgments are complete and consistent.
 
-How the grades are meant, for every query alike: 3 is exactly what was asked for; 2 a good substitute, or the thing with
-one wish missed; 1 something related: the neighbouring model, or an accessory of the very device that the query names
-(the device, where the query names an accessory); all else is 0, also what only shares words with the query.
+How the grades are meant, for every query alike: 3 is exactly what was asked for; 2 a good substitute: a sibling or the
+direct successor of the model, or the thing with one wish missed; 1 something related: a model one step further off, an
+accessory of the very device that the query names (or the device, where it names an accessory); all else is 0, also what
+shares every word with the query. Rules tell truth about products; no rule was written with a ranking in view.
 """
 
 from __future__ import annotations

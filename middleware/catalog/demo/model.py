@@ -10,7 +10,7 @@ Split = Literal["train", "held_out"]
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One search of the demo's test collection; `kind` names the difficulty it stands for, `language` en, zh or mixed."""
+    """One search of the test collection; `kind` names the difficulty it stands for, `language` is en, zh or mixed."""
 
     query_id: str
     text: str
@@ -21,7 +21,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Judgment:
-    """How well a product answers a query: 3 exactly it, 2 a good substitute, 1 related or an accessory, 0 irrelevant."""
+    """How well a product answers a query: 3 exactly, 2 a good substitute, 1 related or an accessory, 0 irrelevant."""
 
     query_id: str
     product_id: str

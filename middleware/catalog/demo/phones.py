@@ -57,7 +57,7 @@ _PHONE_PITCH: Pitch = (
     ("Dual SIM, fast 5G and face unlock.", "双卡双待，高速5G，支持面部解锁。"),
     ("The {model} in {color}, new in the sealed box.", "{model} {color_zh}款，全新未拆封。"),
 )
-_SENIOR_PHONES = (
+_SENIOR_PHONES: tuple[tuple[str, str, float, tuple[str, ...]], ...] = (
     ("Nokia", "Nokia 105", 25, ("black", "blue")),
     ("Nokia", "Nokia 2660 Flip", 65, ("black", "red")),
     ("Doro", "Doro 1380", 40, ("black",)),
@@ -69,8 +69,8 @@ _SENIOR_PITCH: Pitch = (
     ("Loud ringtone and hearing-aid compatible, ideal for seniors.", "大音量，兼容助听器，适合老年人使用。"),
 )
 
-# brand, model, year, price, colours, band line that fits
-_WATCHES = (
+# brand, model, year, price, colours, family of bands that fit
+_WATCHES: tuple[tuple[str, str, int, float, tuple[str, ...], str], ...] = (
     ("Apple", "Apple Watch SE", 2022, 250, ("silver", "black"), "Apple Watch"),
     ("Apple", "Apple Watch Series 8", 2022, 390, ("red", "silver"), "Apple Watch"),
     ("Apple", "Apple Watch Series 9", 2023, 420, ("pink", "black"), "Apple Watch"),
@@ -103,14 +103,20 @@ def stock(shelf: Shelf) -> None:
                 colors=[color], year=year, specs={"storage": f"{size} GB", "network": "5G", "model": model},
                 line=line, model=model, generation=generation, storage=str(size), features="smartphone",
             )  # fmt: skip
+    _stock_simple_phones(shelf)
+    _stock_watches(shelf)
+    _stock_bands(shelf)
+
+
+def _stock_simple_phones(shelf: Shelf) -> None:
     for brand, model, price, colors in _SENIOR_PHONES:
         for color in colors:
             shelf.add(
-                "phones", ("{model} Big Button Phone for Seniors, {color}", "{brand_zh} {model} 老人手机 大按键 {color_zh}"),
+                "phones",
+                ("{model} Big Button Phone for Seniors, {color}", "{brand_zh} {model} 老人手机 大按键 {color_zh}"),
                 price, brand=brand, kind="phone", pitch=_SENIOR_PITCH, colors=[color], specs={"network": "4G"},
                 line="senior", model=model, generation=model, features="senior",
             )  # fmt: skip
-    _stock_watches(shelf)
 
 
 def _stock_watches(shelf: Shelf) -> None:
@@ -122,6 +128,9 @@ def _stock_watches(shelf: Shelf) -> None:
                 brand=brand, kind="smartwatch", pitch=_WATCH_PITCH, colors=[color], year=year,
                 specs={"water resistance": "5 ATM"}, model=model, family=family,
             )  # fmt: skip
+
+
+def _stock_bands(shelf: Shelf) -> None:
     for family in ("Apple Watch", "Galaxy Watch", "Garmin", "Smart Band"):
         for material, material_zh, price in (("Silicone", "硅胶", 12), ("Leather", "真皮", 25), ("Nylon", "尼龙", 15)):
             for color in shelf.some(("black", "brown", "pink", "white", "blue"), 2):

@@ -1,4 +1,4 @@
-"""One department's shelf: turns table rows into items, each a public document beside the hidden facts it was made from."""
+"""A department's shelf: makes items of table rows, each a public document beside the hidden facts it was made from."""
 
 from __future__ import annotations
 
@@ -62,13 +62,15 @@ class Shelf:
         colors: Iterable[str] = (),
         specs: Mapping[str, str | int] | None = None,
         year: int | None = None,
-        **facts: str,
+        more: Mapping[str, str] | None = None,
+        **named: str,
     ) -> None:
         """Put one product on the shelf.
 
         `titles` are English and Chinese with {brand}, {brand_zh}, {color}, {color_zh} and the names of facts as blanks;
-        `price` is about right, in CURRENCY; a fact's value may hold several values divided by `|`.
+        `price` is about right, in CURRENCY; a fact's value (named, or in `more`) may hold several divided by `|`.
         """
+        facts = {**named, **(more or {})}
         colors = list(colors)
         words = {"brand": brand or "", "brand_zh": brand_zh(brand or ""), **facts, **_color_words(colors)}
         chosen = self.some(pitch, self.pick((1, 2, 2, 3)))

@@ -37,7 +37,8 @@ _SHOES = (
     ("Crocs", "Classic Clog", "sandals", 45, ("pink", "navy", "white"), ""),
 )
 _STYLES = {
-    "running": (("Running Shoes", "跑步鞋"), ("Running Shoe", "跑鞋"), ("Road Running Trainers", "公路跑鞋"), ("Neutral Cushioned Trainers", "缓震慢跑鞋")),
+    "running": (("Running Shoes", "跑步鞋"), ("Running Shoe", "跑鞋"), ("Road Running Trainers", "公路跑鞋"),
+        ("Neutral Cushioned Trainers", "缓震慢跑鞋")),
     "trail": (("Trail Running Shoes", "越野跑鞋"), ("Trail Running Shoe", "越野跑步鞋")),
     "sneaker": (("Sneakers", "板鞋 休闲运动鞋"), ("Casual Sneakers", "小白鞋 休闲鞋")),
     "boots": (("Leather Boots", "真皮短靴"), ("Lace-Up Boots", "系带靴")),
@@ -66,13 +67,18 @@ _PITCH: dict[str, Pitch] = {
     "sandals": (("Light sandals for the beach and at home.", "轻便凉鞋，海滩居家皆宜。"),),
 }
 _EXTRAS = (
-    ("Running Insoles with Arch Support, Shoe Inserts for Running Shoes Size {size}", "跑步鞋垫 足弓支撑 {size}码", "insoles", ("Superfeet", "Sidas", "Kyberon"), 32, ("39-41", "42-44")),
-    ("Elastic No Tie Shoe Laces for Running Shoes and Sneakers", "弹性免系鞋带 跑鞋运动鞋通用", "laces", ("Lock Laces", "Kyberon"), 9, ("one size",)),
-    ("Shoe Cleaner Kit for White Sneakers", "小白鞋清洁套装", "shoe_care", ("Jason Markk", "Collonil"), 16, ("one size",)),
+    ("Running Insoles with Arch Support, Shoe Inserts for Running Shoes Size {size}", "跑步鞋垫 足弓支撑 {size}码",
+        "insoles", ("Superfeet", "Sidas", "Kyberon"), 32, ("39-41", "42-44")),
+    ("Elastic No Tie Shoe Laces for Running Shoes and Sneakers", "弹性免系鞋带 跑鞋运动鞋通用", "laces",
+        ("Lock Laces", "Kyberon"), 9, ("one size",)),
+    ("Shoe Cleaner Kit for White Sneakers", "小白鞋清洁套装", "shoe_care", ("Jason Markk", "Collonil"), 16,
+        ("one size",)),
     ("Leather Boot Polish Black 75 ml", "黑色皮靴鞋油 75毫升", "shoe_care", ("Collonil", "Kiwi"), 8, ("one size",)),
     ("Waterproof Spray for Shoes 300 ml", "鞋子防水喷雾 300毫升", "shoe_care", ("Collonil", "Kiwi"), 11, ("one size",)),
-    ("Running Socks 3 Pairs, Size {size}", "跑步袜 三双装 {size}码", "running_socks", ("Nike", "Falke", "Xtep"), 15, ("39-42", "43-46")),
-    ("Running Belt for Phone and Keys", "跑步腰包 手机钥匙收纳", "running_belt", ("FlipBelt", "Kyberon"), 20, ("one size",)),
+    ("Running Socks 3 Pairs, Size {size}", "跑步袜 三双装 {size}码", "running_socks", ("Nike", "Falke", "Xtep"), 15,
+        ("39-42", "43-46")),
+    ("Running Belt for Phone and Keys", "跑步腰包 手机钥匙收纳", "running_belt", ("FlipBelt", "Kyberon"), 20,
+        ("one size",)),
     ("Shoe Rack for 12 Pairs", "12双鞋架", "shoe_rack", ("Nordhem", "Vidaro"), 32, ("one size",)),
 )  # fmt: skip
 _EXTRA_PITCH: Pitch = (

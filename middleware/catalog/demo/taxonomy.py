@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 CATEGORIES = {
-    "phones": ("Smartphones", "手机"),
+    "phones": ("Mobile Phones & Smartphones", "手机"),
     "phone_cases": ("Phone Cases & Protection", "手机壳与保护膜"),
     "chargers": ("Chargers & Cables", "充电器与数据线"),
     "wearables": ("Smartwatches & Bands", "智能手表与表带"),
-    "laptops": ("Laptops", "笔记本电脑"),
+    "laptops": ("Laptops & Notebook Computers", "笔记本电脑"),
     "tablets": ("Tablets", "平板电脑"),
     "computer_accessories": ("Computer Accessories", "电脑配件"),
     "headphones": ("Headphones & Earphones", "耳机"),
     "audio_accessories": ("Headphone Accessories", "耳机配件"),
     "speakers": ("Speakers & Soundbars", "音箱与回音壁"),
-    "tvs": ("Televisions", "电视机"),
+    "tvs": ("TVs & Television Sets", "电视机"),
     "tv_accessories": ("TV Accessories", "电视配件"),
     "cameras": ("Cameras", "相机"),
     "camera_accessories": ("Camera Accessories", "摄影配件"),
