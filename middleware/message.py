@@ -65,11 +65,15 @@ class Request:
         return next((value for key, value in self.headers if key.lower() == name.lower()), None)
 
     def started(self, max_bytes: int) -> Request:
-        """This request with up to `max_bytes` + 1 bytes read into `body`; the stream is kept where more may follow."""
-        read = bytearray()
+        """This request with up to `max_bytes` + 1 bytes read into `body`; the stream is kept where more may follow.
+
+        Raises BrokenRequest where the body ends before its declared length.
+        """
+        read = bytearray(self.body)
         while self.stream is not None and len(read) <= max_bytes:
             chunk = self._read(min(CHUNK_BYTES, max_bytes + 1 - len(read)))
             if not chunk:
+                self._check_length(len(read))
                 return replace(self, body=bytes(read), stream=None)
             read += chunk
         return replace(self, body=bytes(read))
@@ -85,8 +89,11 @@ class Request:
                 break
             sent += len(chunk)
             yield chunk
-        if self.length is not None and sent < self.length:
-            raise BrokenRequest(f"the body ended after {sent} of {self.length} bytes")
+        self._check_length(sent)
+
+    def _check_length(self, received: int) -> None:
+        if self.length is not None and received < self.length:
+            raise BrokenRequest(f"the body ended after {received} of {self.length} bytes")
 
     def _read(self, size: int) -> bytes:
         try:

@@ -114,7 +114,7 @@ class SearchProxy:
 
     def _pass_through(self, request: Request, skip: Skip, assignment: Assignment) -> Response:
         if skip.body is None:
-            response = self._upstream.forward(request)
+            response = self._upstream.forward(request, safe=True)
         else:
             response = self._upstream.search(request, request.target, skip.body)
         self._metrics.count_search("skipped", skip.reason, assignment.variant or "off")
@@ -150,7 +150,7 @@ class SearchProxy:
         if plan.own_syntax:
             response = self._upstream.search(request, request.target, encode_body(plan.body))
         else:
-            response = self._upstream.forward(request)
+            response = self._upstream.forward(request, safe=True)
         self._metrics.count_search("fallback", reason, plan.variant.name)
         names = self._settings.headers
         return response.with_headers({names.switch: "fallback", names.reason: reason, names.variant: plan.variant.name})
