@@ -27,7 +27,7 @@ from middleware.catalog.demo import (
 )
 from middleware.catalog.demo.behaviour import make_events
 from middleware.catalog.demo.intents import Intent
-from middleware.catalog.demo.model import DemoCatalog, Judgment, Query, Split
+from middleware.catalog.demo.model import EXACT, DemoCatalog, Judgment, Query, Split
 from middleware.catalog.demo.queries_held_out import HELD_OUT
 from middleware.catalog.demo.queries_train import TRAIN
 from middleware.catalog.demo.shelf import Item, Shelf
@@ -97,16 +97,19 @@ def _name_queries(prefix: str, split: Split, intents: Sequence[Intent]) -> Itera
 def _judge(
     query: Query, intent: Intent, items: Sequence[Item], title_tokens: Sequence[frozenset[str]]
 ) -> Iterator[Judgment]:
-    """Every product with a grade, then the zero-graded ones whose titles share most words with the query."""
+    """Every product with a grade, then the zero-graded ones that tempt most."""
+    grades = [intent.grade(item) for item in items]
+    aisles = {item.document["category"] for item, grade in zip(items, grades, strict=True) if grade == EXACT}
     wanted = _tokens(query.text)
     tempting: list[tuple[int, str]] = []
-    for item, tokens in zip(items, title_tokens, strict=True):
+    for item, grade, tokens in zip(items, grades, title_tokens, strict=True):
         product_id = item.document["id"]
-        grade = intent.grade(item)
+        # shared words tempt a lexical ranking, the same department a semantic one
+        temptation = 2 * len(wanted & tokens) + (item.document["category"] in aisles)
         if grade:
             yield Judgment(query.query_id, product_id, grade)
-        elif shared := len(wanted & tokens):
-            tempting.append((-shared, product_id))
+        elif temptation:
+            tempting.append((-temptation, product_id))
     for _, product_id in sorted(tempting)[:_HARD_NEGATIVES]:
         yield Judgment(query.query_id, product_id, 0)
 

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 
 from middleware.catalog.demo.shelf import Item
 
-_MAX_PRICE = "max_price"
-
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -26,9 +24,11 @@ class Rule:
 
     def holds(self, item: Item) -> bool:
         """Whether the product meets all wishes of the rule."""
-        if item.document["price"] > self.max_price:
-            return False
-        return all(item.facts.get(fact, frozenset()) & values for fact, values in self.wanted.items())
+        # a plain loop: this runs half a million times for one catalogue
+        for fact, values in self.wanted.items():
+            if values.isdisjoint(item.facts.get(fact, ())):
+                return False
+        return bool(item.document["price"] <= self.max_price)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,10 @@ class Intent:
 
     def grade(self, item: Item) -> int:
         """0 to 3; products that no rule holds for get 0."""
-        return next((rule.grade for rule in self.rules if rule.holds(item)), 0)
+        for rule in self.rules:
+            if rule.holds(item):
+                return rule.grade
+        return 0
 
 
 def ask(kind: str, text: str, *rules: Rule) -> Intent:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Split = Literal["train", "held_out"]
+# the best grade
+EXACT = 3
 
 
 @dataclass(frozen=True, slots=True)
