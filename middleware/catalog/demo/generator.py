@@ -97,7 +97,7 @@ def _name_queries(prefix: str, split: Split, intents: Sequence[Intent]) -> Itera
 def _judge(
     query: Query, intent: Intent, items: Sequence[Item], title_tokens: Sequence[frozenset[str]]
 ) -> Iterator[Judgment]:
-    """Every product with a grade, then the zero-graded ones that tempt most."""
+    """Every product with a grade, then the zero-graded ones that tempt most (the rest is zero, too, and left out)."""
     grades = [intent.grade(item) for item in items]
     aisles = {item.document["category"] for item, grade in zip(items, grades, strict=True) if grade == EXACT}
     wanted = _tokens(query.text)
@@ -108,7 +108,7 @@ def _judge(
         temptation = 2 * len(wanted & tokens) + (item.document["category"] in aisles)
         if grade:
             yield Judgment(query.query_id, product_id, grade)
-        elif temptation:
+        else:
             tempting.append((-temptation, product_id))
     for _, product_id in sorted(tempting)[:_HARD_NEGATIVES]:
         yield Judgment(query.query_id, product_id, 0)
