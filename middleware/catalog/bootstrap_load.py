@@ -1,0 +1,139 @@
+"""Prepared documents into one index, through elasticsearch-py's bulk helper: in order, in constant memory, patiently."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from elastic_transport import TransportError
+from elasticsearch import ApiError, Elasticsearch
+from elasticsearch.helpers import streaming_bulk
+
+from middleware.catalog.bootstrap_patience import BUSY_STATUS, Patience, Waiter
+from middleware.catalog.prepare import Prepared
+from middleware.errors import CommandError
+
+BATCH_DOCUMENTS = 500
+BATCH_CHARS = 4 * 1024 * 1024
+IN_FLIGHT = 2
+# The one failure of ours-to-repeat that comes as a 500: the master was too busy to map a new field in time.
+SLOW_MAPPING = "waiting for a dynamic mapping update"
+
+
+BeforeSend = Callable[[tuple[Prepared, ...]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A document that the cluster will never take, and its reason."""
+
+    prepared: Prepared
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """One batch, done with: everything up to input line `line` is in the index or among the refusals so far."""
+
+    line: int
+    indexed: tuple[Prepared, ...]
+    refused: tuple[Refusal, ...]
+
+
+def load(
+    client: Elasticsearch,
+    index: str,
+    documents: Iterable[Prepared],
+    patience: Patience,
+    *,
+    before_send: BeforeSend | None = None,
+    in_flight: int = IN_FLIGHT,
+) -> Iterator[Loaded]:
+    """Send `documents` and yield each batch when it is done with, in the order of the input.
+
+    A document is written under its own id, so sending it again changes nothing. Batches are repeated while the node
+    is away (connection errors) or busy (429, 502 to 504). Raises CommandError when that outlasts the patience.
+    """
+    pool = ThreadPoolExecutor(in_flight, thread_name_prefix="bulk")
+    waiting: deque[Future[Loaded]] = deque()
+    try:
+        for batch in _batches(documents):
+            if before_send is not None:
+                before_send(batch)
+            waiting.append(pool.submit(_send, client, index, batch, patience))
+            if len(waiting) > in_flight:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        if waiting:
+            patience.stop.set()
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _batches(documents: Iterable[Prepared]) -> Iterator[tuple[Prepared, ...]]:
+    batch: list[Prepared] = []
+    chars = 0
+    for prepared in documents:
+        batch.append(prepared)
+        chars += len(prepared.raw)
+        if len(batch) >= BATCH_DOCUMENTS or chars >= BATCH_CHARS:
+            yield tuple(batch)
+            batch, chars = [], 0
+    if batch:
+        yield tuple(batch)
+
+
+def _send(client: Elasticsearch, index: str, batch: tuple[Prepared, ...], patience: Patience) -> Loaded:
+    waiter = Waiter(client, patience)
+    left = batch
+    refused: list[Refusal] = []
+    while True:
+        try:
+            left, lately, trouble = _send_once(client, index, left)
+        except (ApiError, TransportError) as error:
+            waiter.wait_out(error)
+            continue
+        refused.extend(lately)
+        if not left:
+            break
+        waiter.wait(trouble)
+    out = {refusal.prepared.line for refusal in refused}
+    return Loaded(batch[-1].line, tuple(item for item in batch if item.line not in out), tuple(refused))
+
+
+def _send_once(
+    client: Elasticsearch, index: str, batch: tuple[Prepared, ...]
+) -> tuple[tuple[Prepared, ...], list[Refusal], str]:
+    """(documents to send again, documents refused for good, why some have to wait)."""
+    actions = ({"_op_type": "index", "_index": index, "_id": item.id, "_source": item.document} for item in batch)
+    again: list[Prepared] = []
+    refused: list[Refusal] = []
+    trouble = ""
+    answers = streaming_bulk(client, actions, chunk_size=len(batch), raise_on_error=False, max_retries=0)
+    for item, (ok, answer) in zip(batch, answers, strict=False):
+        if ok:
+            continue
+        result = next(iter(answer.values()))
+        reason = describe_item_error(result)
+        if result["status"] in BUSY_STATUS or SLOW_MAPPING in reason:
+            again.append(item)
+            trouble = reason
+        elif result["status"] == 400:
+            refused.append(Refusal(item, reason))
+        else:
+            raise CommandError(f"{index}: the cluster answered {result['status']}: {reason}")
+    return tuple(again), refused, trouble
+
+
+def describe_item_error(result: dict[str, Any]) -> str:
+    """Elasticsearch's reason for refusing one item of a bulk request, with its cause."""
+    error = result.get("error")
+    if not isinstance(error, dict):
+        return str(error)
+    cause = error.get("caused_by") or {}
+    reasons = [error.get("type"), error.get("reason"), cause.get("reason")]
+    return ": ".join(str(reason) for reason in reasons if reason)
