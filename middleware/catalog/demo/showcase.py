@@ -19,10 +19,12 @@ NO_HIT_QUERY = "flurbelgrommit"
 PERSONAL_QUERY = "headphones"
 
 DEMO_QUERIES = (
-    DemoQuery("iPhone 12", "the phone itself above the cases and cables that repeat its name"),
-    DemoQuery("降噪耳机", "Chinese: noise cancelling headphones above earphones, ear pads and cases"),
-    DemoQuery("WH-1000XM4", "a model number: the headphones above their ear pads and bags, and above the XM3 and XM5"),
-    DemoQuery("apple watch", "a brand against words: the watches above the bands that are made for them"),
-    DemoQuery("iPhone 12 手机壳", "two languages in one query: cases for this very phone"),
+    DemoQuery("iPhone 12", "the phone itself above the cases that repeat its name"),
+    DemoQuery(
+        "55英寸电视", "Chinese, 55 inch television: the televisions above covers, stands and wall mounts of that size"
+    ),
+    DemoQuery("WH-1000XM4", "a model number: the headphones above their own ear pads, before the XM5 and the XM3"),
+    DemoQuery("apple juice", "a brand that is also a word: juice above juicers, and no telephone"),
+    DemoQuery("Dyson 吸尘器", "two languages in one query, Dyson vacuum cleaner: of this brand, and no bag or brush"),
     DemoQuery(NO_HIT_QUERY, "no product has this word: nothing to rerank, and the answer says so"),
 )
