@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    YamlConfigSettingsSource,
 )
 
+from middleware.config_file import first_error, read_config_file
 from middleware.errors import ConfigError
+from middleware.search.document import parse_template
 
 CONTROL = "control"
 ENV_PREFIX = "ES_RERANK_"
@@ -47,14 +52,22 @@ class UpstreamSettings(Section):
         "auto", description="Host that the nodes see: the client's, or their own; auto: their own over https."
     )
     pool_size: Positive = Field(64, description="Connections kept open to each node.")
-    retry_dead_node_ms: Positive = Field(1000, description="How long a node that could not be reached is tried last.")
+    retry_dead_node_ms: Positive = Field(
+        1000, description="How long a node that could not be reached is passed over; doubles up to 32 times this."
+    )
 
     @field_validator("urls")
     @classmethod
     def _http_urls(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
         for url in urls:
-            if not url.startswith(("http://", "https://")):
-                raise ValueError("an upstream URL starts with http:// or https://")
+            parts = urlsplit(url)
+            if parts.scheme not in ("http", "https") or not parts.hostname:
+                raise ValueError(f"{url!r}: an upstream URL is http://HOST:PORT or https://HOST:PORT")
+            if parts.username is not None:
+                raise ValueError("no credentials in upstream URLs: each client sends its own")
+            if parts.query or parts.fragment:
+                raise ValueError(f"{url!r}: an upstream URL has no query")
+            _ = parts.port  # raises ValueError where it is no port
         return tuple(url.rstrip("/") for url in urls)
 
     @field_validator("ca_file")
@@ -62,6 +75,10 @@ class UpstreamSettings(Section):
     def _existing_ca_file(cls, ca_file: Path | None) -> Path | None:
         if ca_file is not None and not ca_file.is_file():
             raise ValueError("no such file; give the path of a PEM bundle")
+        try:
+            ssl.create_default_context(cafile=ca_file)
+        except (ssl.SSLError, OSError) as error:
+            raise ValueError("holds no certificate; give the path of a PEM bundle") from error
         return ca_file
 
 
@@ -74,6 +91,13 @@ class ServerSettings(Section):
     graceful_timeout_s: Positive = Field(30, description="How long requests in flight may finish at stop or reload.")
     max_search_bytes: Positive = Field(4 * 1024 * 1024, description="A larger search body is passed through.")
     max_response_bytes: Positive = Field(64 * 1024 * 1024, description="A larger first-stage answer is not reranked.")
+
+    @field_validator("bind")
+    @classmethod
+    def _address(cls, bind: str) -> str:
+        if not re.fullmatch(r"unix:.+|(\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+):\d{1,5}", bind):
+            raise ValueError("give host:port, such as 0.0.0.0:9280, or unix:PATH")
+        return bind
 
 
 class HeaderSettings(Section):
@@ -89,6 +113,13 @@ class HeaderSettings(Section):
     variant: str = Field("X-Rerank-Variant", description="The variant that answered.")
     model: str = Field("X-Rerank-Model", description="The model that scored.")
     window: str = Field("X-Rerank-Window", description="How many hits were reranked.")
+
+    @field_validator("*")
+    @classmethod
+    def _header_name(cls, name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name):
+            raise ValueError("not the name of an HTTP header")
+        return name
 
 
 class ModelSettings(Section):
@@ -175,6 +206,12 @@ class IndexSettings(Section):
     )
     features: FeatureFields = Field(FeatureFields(), description="Fields for the profile features.")
 
+    @field_validator("template")
+    @classmethod
+    def _readable_template(cls, template: str) -> str:
+        parse_template(template)
+        return template
+
 
 class ProfileSettings(Section):
     """How a user's profile is read from the events index."""
@@ -208,6 +245,8 @@ class Settings(BaseSettings):
         nested_model_default_partial_update=True,
     )
 
+    in_file: ClassVar[Mapping[str, Any]] = {}
+
     upstream: UpstreamSettings = UpstreamSettings()
     server: ServerSettings = ServerSettings()
     headers: HeaderSettings = HeaderSettings()
@@ -229,29 +268,26 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Command line, then environment, then the file that `load_settings` names."""
-        return (
-            init_settings,
-            env_settings,
-            YamlConfigSettingsSource(settings_cls, yaml_file=cls.model_config.get("yaml_file")),
-        )
+        return init_settings, env_settings, InitSettingsSource(settings_cls, dict(cls.in_file))
 
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
         known_variants = {CONTROL, *self.variants}
         if self.default_variant not in known_variants:
-            raise ValueError(f"default_variant: {self.default_variant!r}: name one of {sorted(known_variants)}")
+            raise ConfigError("default_variant", self.default_variant, f"name one of {sorted(known_variants)}")
         for name in self.experiment.split:
             if name not in known_variants:
-                raise ValueError(f"experiment.split: {name!r}: name one of {sorted(known_variants)}")
-        if {"on", "off", CONTROL} & {name.lower() for name in self.variants}:
-            raise ValueError("variants: on, off and control are reserved; rename the variant")
+                raise ConfigError("experiment.split", name, f"name one of {sorted(known_variants)}")
+        for name in self.variants:
+            if name.lower() in ("on", "off", CONTROL):
+                raise ConfigError("variants", name, "this name is reserved for the switch header; rename the variant")
         users: dict[str, str | None] = {
             f"variants.{name}.model": variant.model for name, variant in self.variants.items()
         }
         users |= {f"indices.{name}.model": index.model for name, index in self.indices.items()}
         for key, model in users.items():
             if model is not None and model not in self.models:
-                raise ValueError(f"{key}: {model!r}: define it under models")
+                raise ConfigError(key, model, f"no such model; define it under models (there: {sorted(self.models)})")
         return self
 
 
@@ -260,33 +296,15 @@ def load_settings(path: Path | None = None, **overrides: Any) -> Settings:
 
     Raises ConfigError, one line that names the key, the value and the remedy.
     """
-    if path is not None and not path.is_file():
-        raise ConfigError("--config", str(path), "no such file; give the path of a rerank.yml")
-    sourced = type(
-        "Settings",
-        (Settings,),
-        {"model_config": SettingsConfigDict(**{**Settings.model_config, "yaml_file": path})},
-    )
+    in_file = read_config_file(path) if path else {}
+    sourced = type("Settings", (Settings,), {"in_file": in_file})
     try:
         settings: Settings = sourced(**overrides)
         return settings
     except ValidationError as error:
-        raise _one_line(error) from error
+        raise first_error(error) from error
     except ValueError as error:
-        raise ConfigError(
-            str(path or "environment"),
-            os.fspath(path or ""),
-            f"cannot be read: {' '.join(str(error).split())}",
-        ) from error
-
-
-def _one_line(error: ValidationError) -> ConfigError:
-    first = error.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in first["loc"]) or "rerank.yml"
-    message = first["msg"].removeprefix("Value error, ")
-    value = first.get("input")
-    shown = value if isinstance(value, str | int | float | bool) or value is None else type(value).__name__
-    return ConfigError(key, shown, message)
+        raise ConfigError("environment", f"{ENV_PREFIX}*", " ".join(str(error).split())) from error
 
 
 def cache_dir() -> Path:

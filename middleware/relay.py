@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -24,6 +25,12 @@ _STATUS = {LimitRequestLine: 414, LimitRequestHeaders: 431}
 
 class RelayResponse(wsgi.Response):  # type: ignore[misc]
     """A response with no header of gunicorn's own but those of the connection itself."""
+
+    def process_headers(self, headers: Iterable[tuple[str, str]]) -> None:
+        """Take the headers as they are; the front has dropped the hop-by-hop ones."""
+        self.headers = list(headers)
+        length = next((value for name, value in headers if name.lower() == "content-length"), "")
+        self.response_length = int(length) if length.isdecimal() else None
 
     def default_headers(self) -> list[str]:
         """Status line and hop-by-hop headers."""
@@ -54,9 +61,9 @@ class RelayWorker(ThreadWorker):  # type: ignore[misc]
         except Exception as error:
             if response is None or not response.headers_sent:
                 raise
+            # The head is out: closing the connection is the only way left to say that the answer is not whole.
             self.log.warning("%s %s: broken off: %s", req.method, req.path, error)
-            util.close_graceful(conn.sock)
-            raise StopIteration from error
+            return False
         return not response.should_close()
 
     def _run_app(self, environ: dict[str, Any], response: RelayResponse, req: Any) -> None:

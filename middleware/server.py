@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Callable
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
+from gunicorn.util import parse_address
 
 from middleware.config import Settings
 from middleware.errors import ConfigError
@@ -18,29 +20,39 @@ from middleware.front import Front
 _KEEPALIVE_S = 75
 _HEADER_FIELDS = 400
 _HEADER_BYTES = 64 * 1024
-_MULTIPROC = "PROMETHEUS_MULTIPROC_DIR"
+_METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 _log = logging.getLogger(__name__)
 
 
 class Server(BaseApplication):  # type: ignore[misc]
-    """The gunicorn application. `load_settings` is called at start and again at every reload (SIGHUP)."""
+    """The gunicorn application; `load_settings` is called again at every reload (SIGHUP)."""
 
-    def __init__(self, load_settings: Callable[[], Settings]) -> None:
+    def __init__(self, settings: Settings, load_settings: Callable[[], Settings]) -> None:
+        self._settings = settings
         self._load_settings = load_settings
-        self._settings = load_settings()
-        self._loaded_once = False
         super().__init__()
 
     def load_config(self) -> None:
-        """Settings for gunicorn; a rerank.yml that broke since the start is reported and the old one stays."""
-        if self._loaded_once:
-            try:
-                self._settings = self._load_settings()
-            except ConfigError as error:
-                _log.error("reload: %s; the settings in force stay", error)
-        self._loaded_once = True
+        """Tell gunicorn its settings."""
         for name, value in gunicorn_settings(self._settings).items():
             self.cfg.set(name, value)
+
+    def reload(self) -> None:
+        """Read rerank.yml again; where it is broken, or binds elsewhere, what is in force stays."""
+        try:
+            settings = self._load_settings()
+        except ConfigError as error:
+            _log.error("reload: %s; the settings in force stay", error)
+        else:
+            self._settings = self._at_the_same_address(settings)
+        super().reload()
+
+    def _at_the_same_address(self, settings: Settings) -> Settings:
+        bind = self._settings.server.bind
+        if settings.server.bind == bind:
+            return settings
+        _log.warning("reload: still listening at %s; server.bind takes effect after a restart", bind)
+        return settings.model_copy(update={"server": settings.server.model_copy(update={"bind": bind})})
 
     def load(self) -> Front:
         """The application of one worker, made after the fork, so that every worker loads its own model."""
@@ -74,20 +86,37 @@ def gunicorn_settings(settings: Settings) -> dict[str, Any]:
 
 
 def serve(load_settings: Callable[[], Settings]) -> None:
-    """Serve until SIGTERM or SIGINT. Raises ConfigError where the settings are wrong at start."""
+    """Serve until SIGTERM or SIGINT. Raises ConfigError where the settings are wrong, or the address is taken."""
     settings = load_settings()
-    metrics_folder = None
-    if settings.server.workers > 1 and _MULTIPROC not in os.environ:
-        metrics_folder = os.environ[_MULTIPROC] = tempfile.mkdtemp(prefix="es-rerank-metrics-")
+    _check_address(settings.server.bind)
+    folder = tempfile.mkdtemp(prefix="es-rerank-metrics-")
+    # Set before anything imports prometheus_client, which looks once; for one worker too, as a reload may bring more.
+    os.environ[_METRICS_FOLDER] = folder
+    ours = os.getpid()
     try:
-        Server(load_settings).run()
+        Server(settings, load_settings).run()
     finally:
-        if metrics_folder:
-            shutil.rmtree(metrics_folder, ignore_errors=True)
+        if os.getpid() == ours:  # a worker that ends comes by here as well
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check_address(bind: str) -> None:
+    """Try the address first: gunicorn would report a taken one five times and exit without saying what to change."""
+    address = parse_address(bind)
+    if isinstance(address, str) or "GUNICORN_FD" in os.environ or "LISTEN_FDS" in os.environ:
+        return
+    host, port = address
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError("server.bind", bind, f"cannot listen there ({reason}); give another with --bind") from error
 
 
 def _forget_worker(_arbiter: Any, worker: Any) -> None:
-    if _MULTIPROC in os.environ:
-        from prometheus_client import multiprocess
+    from prometheus_client import multiprocess
 
-        multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
