@@ -88,7 +88,11 @@ class SearchProxy:
         if isinstance(first_stage, Response):
             return first_stage
         outcome = self._rerank(plan, first_stage.response, profile, budget_ms)
-        return self._respond(plan, first_stage, outcome, started)
+        try:
+            return self._respond(plan, first_stage, outcome, started)
+        except Unreadable as error:
+            _log.info("answer of %s not writable: %s", request.path, error)
+            return self._answer_as_it_was(request, plan, Reason.FIRST_STAGE_FAILED)
 
     def _assign(self, request: Request) -> Assignment:
         names = self._settings.headers
@@ -99,7 +103,7 @@ class SearchProxy:
         value = request.header(name)
         if value is None:
             return self._settings.budget_ms
-        if not (value.isascii() and value.isdigit() and 0 < int(value) < 10**9):
+        if not (value.isascii() and value.isdigit() and len(value) < 10 and int(value)):
             raise RequestError(f"[{name}] must be a number of milliseconds above 0, not [{value[:40]}]")
         return int(value)
 

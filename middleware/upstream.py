@@ -52,7 +52,7 @@ class Upstream:
         ours = ("content-length", "accept-encoding")
         headers = tuple((name, value) for name, value in _forwarded(request.headers) if name.lower() not in ours)
         if request.header("content-type") is None:
-            headers += (("Content-Type", request.header("accept") or "application/json"),)
+            headers += (("Content-Type", _content_type(request)),)
         headers += (("Accept-Encoding", "identity"), ("Content-Length", str(len(body))))
         return self._send(Message(request.method, target, headers, body, repeatable=True))
 
@@ -110,6 +110,12 @@ class Upstream:
 def _forwarded(headers: Headers) -> Headers:
     """End-to-end headers; `Expect` is ours to answer, and was."""
     return tuple((name, value) for name, value in end_to_end(headers) if name.lower() != "expect")
+
+
+def _content_type(request: Request) -> str:
+    """The type of a body of ours where the client sent none; a vendor type must be the one that it accepts."""
+    accepted = request.header("accept") or ""
+    return accepted if accepted.startswith("application/vnd.elasticsearch+json") else "application/json"
 
 
 def read_all(response: Response, max_bytes: int) -> bytes | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 
-from middleware.search.json_text import Cursor
+from middleware.search.json_text import Cursor, Unreadable
 
 Pattern = tuple[str, ...]
 
@@ -13,13 +13,15 @@ def filter_json(text: str, filter_path: str) -> str:
     """The JSON object `text` reduced as Elasticsearch's `filter_path` does; values are copied, not rewritten.
 
     Patterns are dotted paths with `*` in a name and `**` for any depth; a leading `-` excludes. Arrays are
-    transparent; objects and arrays that lose everything vanish.
+    transparent; objects and arrays that lose everything vanish. Raises Unreadable where `text` nests too deeply.
     """
     paths = [path.strip() for path in filter_path.split(",") if path.strip()]
     includes = [_split(path) for path in paths if not path.startswith("-")]
     excludes = [_split(path[1:]) for path in paths if path.startswith("-")]
-    cursor = Cursor(text)
-    return _filter_object(cursor, includes or [("**",)], excludes) or "{}"
+    try:
+        return _filter_object(Cursor(text), includes or [("**",)], excludes) or "{}"
+    except RecursionError as error:
+        raise Unreadable("nested too deeply for filter_path") from error
 
 
 def _split(path: str) -> Pattern:

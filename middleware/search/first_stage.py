@@ -21,7 +21,6 @@ def first_stage_body(plan: Plan) -> bytes:
     leaves `_source` exactly as Elasticsearch filters it.
     """
     body: dict[str, Any] = {**plan.body, "from": 0, "size": plan.first_stage_size}
-    if plan.source_restricted:
-        asked = plan.body.get("fields")
-        body["fields"] = [*(asked if isinstance(asked, list) else []), *plan.wanted_fields]
+    if plan.added_fields:
+        body["fields"] = [*plan.body.get("fields", ()), *plan.added_fields]
     return encode_body(body)

@@ -50,7 +50,10 @@ class SearchResponse:
 
 
 def read_search_response(data: bytes) -> SearchResponse:
-    """Read a response body; raises Unreadable where it is not a search response with scored hits."""
+    """Read a response body; raises Unreadable where it is not a complete search response with scored hits.
+
+    Failed shards make it incomplete: the larger window or the added fields may be what they failed on.
+    """
     try:
         cursor = Cursor(data.decode("utf-8"))
     except UnicodeDecodeError as error:
@@ -64,6 +67,8 @@ def read_search_response(data: bytes) -> SearchResponse:
             value = cursor.value()
             if name == "took" and isinstance(value, int):
                 found |= {"took_ms": value, "took_span": (start, cursor.at)}
+            if name == "_shards" and isinstance(value, dict) and value.get("failed"):
+                raise Unreadable(f"{value['failed']} shards failed")
     if "hits" not in found:
         raise Unreadable("the response has no hits")
     return SearchResponse(cursor.text, **found)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 _SPACE = re.compile(r"[ \t\r\n]*")
+_MAX_DEPTH = 200
 
 
 class Unreadable(ValueError):
@@ -135,12 +136,24 @@ def cut_members(members: list[Member], names: Iterable[str]) -> list[tuple[int, 
 def load_strict(data: bytes) -> Any:
     """Decode a request body as Elasticsearch would: no duplicate names, no NaN or Infinity, UTF-8.
 
-    Raises Unreadable.
+    Raises Unreadable; also for what is nested so deeply that we might fail to write it again.
     """
     try:
-        return json.loads(data, object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite)
+        value = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise Unreadable(str(error)) from error
+    _check_depth(value)
+    return value
+
+
+def _check_depth(value: Any) -> None:
+    level, depth = [value], 0
+    while level:
+        depth += 1
+        if depth > _MAX_DEPTH:
+            raise Unreadable(f"nested more than {_MAX_DEPTH} levels deep")
+        nested = [node.values() if isinstance(node, dict) else node for node in level if isinstance(node, dict | list)]
+        level = [child for children in nested for child in children]
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

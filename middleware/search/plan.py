@@ -10,6 +10,7 @@ from typing import Any
 from middleware.config import Settings
 from middleware.errors import RequestError
 from middleware.experiments.assign import ResolvedVariant, resolve
+from middleware.search.added_fields import choose_added_fields
 from middleware.search.document import parse_template
 from middleware.search.json_text import Unreadable, load_strict
 from middleware.search.query_text import clean_query_string, find_query_text
@@ -18,7 +19,7 @@ from middleware.search.sections import Sections, find_sections
 from middleware.search.target import SearchTarget
 
 _DEFAULT_SIZE = 10
-_SOURCE_PARAMETERS = ("_source", "_source_includes", "_source_excludes", "_source_include", "_source_exclude")
+_COUNT_DIGITS = 10
 _JSON_TYPES = ("application/json", "application/vnd.elasticsearch+json", "application/*", "*/*")
 
 
@@ -52,8 +53,7 @@ class Plan:
     page: Page
     variant: ResolvedVariant
     sections: Sections
-    wanted_fields: tuple[str, ...]
-    source_restricted: bool
+    added_fields: tuple[str, ...]
     own_syntax: bool
     filter_path: str | None
 
@@ -74,23 +74,28 @@ class SearchRequest:
 
 def make_plan(request: SearchRequest, variant: str, settings: Settings) -> Plan | Skip:
     """Plan one search for `variant`. Raises RequestError where our own syntax (`ext.rerank`) is wrong."""
+    planned = _plan(request, variant, settings)
+    return Skip(planned, strip_own_syntax(request.body)) if isinstance(planned, Reason) else planned
+
+
+def _plan(request: SearchRequest, variant: str, settings: Settings) -> Plan | Reason:
     sections = find_sections(request.target.indices, settings.indices)
     if sections is None:
-        return Skip(Reason.INDEX_NOT_CONFIGURED)
+        return Reason.INDEX_NOT_CONFIGURED
     parameters = request.target.parameters()
     unfit = _unfit_form(request, parameters)
     if unfit:
-        return Skip(unfit)
+        return unfit
     try:
         body, own = read_body(request.body)
         page = _read_page(body, parameters)
     except Unreadable:
-        return Skip(Reason.MALFORMED)
+        return Reason.MALFORMED
     resolved = resolve(variant, sections.candidates[0][1], settings)
     text = own.get("query_text") or _query_text(body, parameters)
     reason = _unfit_search(body, parameters) or _unfit_page(page, resolved.window) or _unfit_text(text)
     if reason:
-        return Skip(reason, encode_body(body) if own else None)
+        return reason
     return Plan(
         target=request.target,
         body=body,
@@ -98,8 +103,7 @@ def make_plan(request: SearchRequest, variant: str, settings: Settings) -> Plan 
         page=page,
         variant=resolved,
         sections=sections,
-        wanted_fields=_wanted_fields(sections, settings),
-        source_restricted=_is_source_restricted(body, parameters),
+        added_fields=choose_added_fields(_wanted_fields(sections, settings), body, parameters),
         own_syntax=bool(own),
         filter_path=parameters.get("filter_path"),
     )
@@ -107,7 +111,7 @@ def make_plan(request: SearchRequest, variant: str, settings: Settings) -> Plan 
 
 def read_body(data: bytes) -> tuple[dict[str, Any], Mapping[str, Any]]:
     """The request body without our own `ext.rerank`, and that; raises Unreadable, or RequestError for ours."""
-    body = load_strict(data) if data.strip() else {}
+    body = load_strict(data) if data else {}
     if not isinstance(body, dict):
         raise Unreadable("a search body is an object")
     given = body.get("ext")
@@ -149,6 +153,8 @@ def encode_body(body: Mapping[str, Any]) -> bytes:
 def _unfit_form(request: SearchRequest, parameters: Mapping[str, str]) -> Reason | None:
     if request.headers.get("content-encoding", "identity") != "identity":
         return Reason.CONTENT_ENCODING
+    if not request.target.well_formed:
+        return Reason.MALFORMED
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if request.body and media_type not in _JSON_TYPES:
         return Reason.CONTENT_TYPE
@@ -174,7 +180,7 @@ def _unfit_search(body: Mapping[str, Any], parameters: Mapping[str, str]) -> Rea
         (Reason.SEARCH_AFTER, "search_after" in body),
         (Reason.RETRIEVER, "retriever" in body or "rank" in body),
         (Reason.STORED_FIELDS_NONE, stored in ("_none_", ["_none_"])),
-        (Reason.SORT, not _sorts_by_score(parameters.get("sort", body.get("sort")))),
+        (Reason.SORT, not (_sorts_by_score(parameters.get("sort")) and _sorts_by_score(body.get("sort")))),
     )
     return next((reason for reason, applies in checks if applies), None)
 
@@ -200,23 +206,22 @@ def _sorts_by_score(sort: Any) -> bool:
 
 
 def _read_page(body: Mapping[str, Any], parameters: Mapping[str, str]) -> Page:
-    start = _read_count(parameters.get("from", body.get("from")), 0)
-    return Page(start, _read_count(parameters.get("size", body.get("size")), _DEFAULT_SIZE))
+    """The page, the parameters before the body; both must be sound, since the first-stage request has neither."""
+    start, size = _read_count(body.get("from", 0)), _read_count(body.get("size", _DEFAULT_SIZE))
+    return Page(_read_count(parameters.get("from", start)), _read_count(parameters.get("size", size)))
 
 
-def _read_count(value: Any, default: int) -> int:
-    """A `from` or `size`; what Elasticsearch itself would refuse raises Unreadable, so that it can say so."""
-    if value is None:
-        return default
-    if isinstance(value, str) and value.isascii() and value.isdigit():
+def _read_count(value: Any) -> int:
+    """A `from` or `size`; what Elasticsearch itself might refuse raises Unreadable, so that it can say so."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _COUNT_DIGITS:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**31:
-        raise Unreadable(f"{value!r} is not a number of hits")
+        raise Unreadable("not a number of hits")
     return value
 
 
 def _query_text(body: Mapping[str, Any], parameters: Mapping[str, str]) -> str:
-    if parameters.get("q"):
+    if "q" in parameters:
         return clean_query_string(parameters["q"])
     return find_query_text(body.get("query"))
 
@@ -227,9 +232,3 @@ def _wanted_fields(sections: Sections, settings: Settings) -> tuple[str, ...]:
         names += parse_template(section.template).fields
         names += section.features.names if settings.profiles.enabled else ()
     return tuple(dict.fromkeys(names))
-
-
-def _is_source_restricted(body: Mapping[str, Any], parameters: Mapping[str, str]) -> bool:
-    if any(name in parameters for name in (*_SOURCE_PARAMETERS, "stored_fields")):
-        return True
-    return body.get("_source", True) is not True or "stored_fields" in body

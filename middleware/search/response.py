@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
-from typing import Any
 
+from middleware.search.added_fields import cut_added_fields
 from middleware.search.filter_path import filter_json
 from middleware.search.hits import Hit, SearchResponse
-from middleware.search.json_text import Cursor, Member, cut_members, replace_spans
+from middleware.search.json_text import replace_spans
 from middleware.search.plan import Plan
-
-_FIELD_SOURCES = ("fields", "docvalue_fields", "stored_fields")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +29,7 @@ def first_stage_ranking(hits: Sequence[Hit]) -> Ranking:
 
 
 def write_response(plan: Plan, response: SearchResponse, ranking: Ranking, took_ms: int) -> bytes:
-    """The response body for the client's page, in UTF-8."""
+    """The response body for the client's page, in UTF-8. Raises Unreadable where it is nested too deeply for us."""
     spans = [(*response.hits_span, _write_hits(plan, response, ranking))]
     if response.took_span:
         spans.append((*response.took_span, str(max(took_ms, response.took_ms))))
@@ -65,39 +62,8 @@ def _write_hit(plan: Plan, response: SearchResponse, ranking: Ranking, place: in
     score = hit.member("_score")
     if score and place < len(ranking.scores):
         spans.append((score.value_start, score.end, _number(ranking.scores[place])))
-    if plan.source_restricted:
-        spans += _cut_added_fields(plan, response.text, hit)
+    spans += cut_added_fields(response.text, hit, plan.added_fields)
     return replace_spans(response.text, spans, hit.start, hit.end)
-
-
-def _cut_added_fields(plan: Plan, text: str, hit: Hit) -> Iterator[tuple[int, int, str]]:
-    """Spans that remove from the hit's `fields` what only we asked for."""
-    fields = hit.member("fields")
-    if fields is None:
-        return
-    members = Cursor(text, fields.value_start).read_members()
-    ours = [member.name for member in members if not _asked_for(plan, member)]
-    if len(ours) == len(members):
-        yield from cut_members(list(hit.members), ["fields"])
-    else:
-        yield from cut_members(members, ours)
-
-
-def _asked_for(plan: Plan, member: Member) -> bool:
-    """Whether the client itself would have got this member of `fields`."""
-    if member.name in (plan.body.get("script_fields") or {}):
-        return True
-    wanted: list[Any] = []
-    for source in _FIELD_SOURCES:
-        named = plan.target.parameters().get(source) if source != "fields" else None
-        value = named.split(",") if named is not None else plan.body.get(source)
-        wanted += value if isinstance(value, list) else [value]
-    names = (entry.get("field") if isinstance(entry, dict) else entry for entry in wanted)
-    return any(isinstance(name, str) and _matches(member.name, name) for name in names)
-
-
-def _matches(name: str, pattern: str) -> bool:
-    return fnmatchcase(name, pattern) or pattern.startswith(f"{name}.")
 
 
 def _number(score: float) -> str:

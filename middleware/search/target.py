@@ -5,11 +5,16 @@ Everything works on the bytes as received (latin-1 text): decoding and encoding 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import unquote, unquote_plus
 
 _SEARCH_METHODS = ("GET", "POST")
+# Elasticsearch reads ";" between parameters like "&".
+_SEPARATOR = re.compile(r"([&;])")
+# "%%" and "#" mean something else to Elasticsearch than to us; nobody sends them on purpose.
+_ODD = re.compile(r"%(?![0-9A-Fa-f]{2})|#")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +25,24 @@ class SearchTarget:
     query: str
     indices: tuple[str, ...]
 
+    @property
+    def well_formed(self) -> bool:
+        """Whether Elasticsearch reads the parameters as we do."""
+        return _ODD.search(self.query) is None
+
     def parameters(self) -> dict[str, str]:
         """Decoded URL parameters; of a repeated one the last, as in Elasticsearch."""
-        return dict(_decode(part) for part in self.query.split("&") if part)
+        return dict(_decode(part) for part in _SEPARATOR.split(self.query)[::2] if part)
 
     def without(self, names: Collection[str]) -> str:
         """The raw target with the parameters called `names` removed and every other byte as it was."""
-        kept = [part for part in self.query.split("&") if part and _decode(part)[0] not in names]
-        return f"{self.path}?{'&'.join(kept)}" if kept else self.path
+        pieces = ["", *_SEPARATOR.split(self.query)]
+        pairs = list(zip(pieces[::2], pieces[1::2], strict=True))
+        kept = [pair for pair in pairs if _decode(pair[1])[0] not in names]
+        if len(kept) == len(pairs):
+            return f"{self.path}?{self.query}" if self.query else self.path
+        query = "".join(separator + part for separator, part in kept)
+        return f"{self.path}?{query[len(kept[0][0]) :]}" if query else self.path
 
 
 def read_search_target(method: str, target: str) -> SearchTarget | None:

@@ -1,0 +1,115 @@
+"""Document fields the second stage needs and the client did not ask for: which they are, and how they vanish again.
+
+They are asked for under `fields`, since that leaves `_source` exactly as Elasticsearch filters it for the client.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from middleware.search.hits import Hit
+from middleware.search.json_text import Cursor, cut_members
+
+_SOURCE_PARAMETERS = ("_source", "_source_includes", "_source_excludes", "_source_include", "_source_exclude")
+_HIT_MEMBERS = ("fields", "ignored_field_values")
+
+Span = tuple[int, int, str]
+
+
+def choose_added_fields(
+    wanted: Sequence[str], body: Mapping[str, Any], parameters: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Which of the `wanted` paths we must add to the search: none where the client gets the whole `_source`.
+
+    A path that the client asks for itself, in whatever way and format, is not added: one answer cannot hold both.
+    """
+    if not _is_source_restricted(body, parameters):
+        return ()
+    patterns = [_compile(pattern) for pattern in _asked_patterns(body, parameters)]
+    return tuple(path for path in wanted if not any(pattern.fullmatch(path) for pattern in patterns))
+
+
+def cut_added_fields(text: str, hit: Hit, added: Sequence[str]) -> list[Span]:
+    """Spans of the response `text` that remove from the hit what only we asked for."""
+    spans: list[Span] = []
+    emptied = []
+    for name in _HIT_MEMBERS:
+        member = hit.member(name)
+        if member is None or not added:
+            continue
+        rest = _without(Cursor(text, member.value_start), added)
+        if rest is None:
+            emptied.append(name)
+        elif rest != text[member.value_start : member.end]:
+            spans.append((member.value_start, member.end, rest))
+    return spans + cut_members(list(hit.members), emptied)
+
+
+def _is_source_restricted(body: Mapping[str, Any], parameters: Mapping[str, str]) -> bool:
+    """Whether the client may get less than the whole `_source`; stored and script fields switch it off."""
+    if any(name in parameters for name in (*_SOURCE_PARAMETERS, "stored_fields")):
+        return True
+    return body.get("_source", True) is not True or "stored_fields" in body or "script_fields" in body
+
+
+def _asked_patterns(body: Mapping[str, Any], parameters: Mapping[str, str]) -> Iterator[str]:
+    """Field names and patterns whose values Elasticsearch puts into a hit's `fields` for the client."""
+    for name in ("fields", "docvalue_fields", "stored_fields"):
+        for value in (body.get(name), parameters.get(name, "").split(",")):
+            for entry in value if isinstance(value, list) else [value]:
+                pattern = entry.get("field") if isinstance(entry, dict) else entry
+                if isinstance(pattern, str):
+                    yield pattern
+    collapse = body.get("collapse")
+    if isinstance(collapse, dict) and isinstance(collapse.get("field"), str):
+        yield collapse["field"]
+    scripts = body.get("script_fields")
+    for name in scripts if isinstance(scripts, dict) else ():
+        yield name
+        yield f"{name}.*"
+
+
+def _compile(pattern: str) -> re.Pattern[str]:
+    return re.compile(".*".join(re.escape(part) for part in pattern.split("*")), re.DOTALL)
+
+
+def _without(cursor: Cursor, paths: Sequence[str]) -> str | None:
+    """The object under the cursor without the members at `paths`, as written where none is; None where all are."""
+    start = cursor.at
+    kept, changed = [], False
+    for name, name_start in cursor.members():
+        value_start = cursor.at
+        if name in paths:
+            cursor.value()
+            changed = True
+            continue
+        below = [path[len(name) + 1 :] for path in paths if path.startswith(f"{name}.")]
+        value = _without_inside(cursor, below)
+        if value is not None:
+            kept.append(cursor.text[name_start:value_start] + value)
+        changed = changed or value != cursor.text[value_start : cursor.at]
+    if not changed:
+        return cursor.text[start : cursor.at]
+    return "{" + ",".join(kept) + "}" if kept else None
+
+
+def _without_inside(cursor: Cursor, paths: Sequence[str]) -> str | None:
+    """The value under the cursor; where it is a list of nested objects, those without `paths`."""
+    start = cursor.at
+    value = cursor.value()
+    end = cursor.at
+    if not paths or not isinstance(value, list) or not any(isinstance(element, dict) for element in value):
+        return cursor.text[start:end]
+    inner = Cursor(cursor.text, start)
+    kept, changed = [], False
+    for element_start in inner.elements():
+        is_object = inner.text[inner.at] == "{"
+        element = _without(inner, paths) if is_object else _without_inside(inner, ())
+        if element is not None:
+            kept.append(element)
+        changed = changed or element != inner.text[element_start : inner.at]
+    if not changed:
+        return cursor.text[start:end]
+    return "[" + ",".join(kept) + "]" if kept else None
