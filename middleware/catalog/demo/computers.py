@@ -62,7 +62,7 @@ _TABLET_PITCH: Pitch = (
 )
 _MOUSE_PITCH: Pitch = (
     ("Works with Windows, macOS and ChromeOS.", "兼容Windows、macOS和ChromeOS。"),
-    ("Compact, quiet and made for daily work.", "小巧安静，适合日常办公。"),
+    ("Compact, light and made for daily work.", "小巧轻便，适合日常办公。"),
     ("Takes little space in the laptop bag.", "放进电脑包也不占地方。"),
 )
 # English title, Chinese title, kind, brands, price, fits, facts

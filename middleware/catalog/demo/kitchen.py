@@ -70,7 +70,7 @@ _COFFEE = (
 _COFFEE_PITCH: Pitch = (
     ("For everyone who starts the day with a good cup.", "为每一天的美好咖啡时光而准备。"),
     ("Keeps flavour and machine at their best.", "保持咖啡风味，呵护机器。"),
-    ("Machine not included.", "不含咖啡机。"),
+    ("Recommended by baristas.", "咖啡师推荐之选。"),
 )
 _KITCHEN = (
     ("Apple Slicer and Corer Stainless Steel, 8 Slices", "不锈钢苹果切片器 去核器", "apple_slicer",

@@ -99,7 +99,7 @@ _POWER = (
 _POWER_PITCH: Pitch = (
     ("Charges fast and stays cool, with protection against overcurrent.", "快速充电不发烫，多重安全保护。"),
     ("Small enough for every pocket, made for travel.", "小巧便携，出差旅行好伴侣。"),
-    ("Tested for ten thousand bends and plugs.", "经过上万次弯折插拔测试。"),
+    ("Tested ten thousand times and made to last.", "经过上万次测试，经久耐用。"),
     ("Works with phones, tablets and earbuds; phone not included.", "兼容手机、平板和耳机，不含手机。"),
 )
 

@@ -113,9 +113,10 @@ def _stock_simple_phones(shelf: Shelf) -> None:
         for color in colors:
             shelf.add(
                 "phones",
-                ("{model} Big Button Phone for Seniors, {color}", "{brand_zh} {model} 老人手机 大按键 {color_zh}"),
+                ("{model} Big Button Phone for Seniors, {color}", "{name_zh} 老人手机 大按键 {color_zh}"),
                 price, brand=brand, kind="phone", pitch=_SENIOR_PITCH, colors=[color], specs={"network": "4G"},
-                line="senior", model=model, generation=model, features="senior",
+                line="senior",
+                name_zh=model.replace("Nokia", "诺基亚"), model=model, generation=model, features="senior",
             )  # fmt: skip
 
 

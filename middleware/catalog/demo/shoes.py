@@ -40,7 +40,7 @@ _STYLES = {
     "running": (("Running Shoes", "跑步鞋"), ("Running Shoe", "跑鞋"), ("Road Running Trainers", "公路跑鞋"),
         ("Neutral Cushioned Trainers", "缓震慢跑鞋")),
     "trail": (("Trail Running Shoes", "越野跑鞋"), ("Trail Running Shoe", "越野跑步鞋")),
-    "sneaker": (("Sneakers", "板鞋 休闲运动鞋"), ("Casual Sneakers", "小白鞋 休闲鞋")),
+    "sneaker": (("Sneakers", "板鞋 休闲运动鞋"), ("Casual Sneakers", "运动休闲鞋")),
     "boots": (("Leather Boots", "真皮短靴"), ("Lace-Up Boots", "系带靴")),
     "hiking": (("Hiking Shoes", "徒步鞋 登山鞋"),),
     "sandals": (("Sandals", "凉鞋"),),

@@ -65,7 +65,7 @@ _PITCH: Pitch = (
     ("Hours of fun at home, indoors and out.", "室内户外，乐趣无穷。"),
     ("A birthday present that children love.", "孩子喜爱的生日礼物。"),
     ("Trains patience and little hands.", "锻炼耐心和动手能力。"),
-    ("Batteries are not included where needed.", "如需电池，请另购。"),
+    ("Safe colours and smooth edges, tested for children.", "环保颜料，边角圆润，儿童使用更安全。"),
 )
 
 
