@@ -68,8 +68,9 @@ def start_node(
 ) -> Node:
     """Fetch what is missing, start one node on 127.0.0.1 and return when its health is yellow or green.
 
-    `port` 0 takes a free one; `data_dir` None takes a folder that goes when the node is stopped; `die_with_us` stops
-    the node when this process ends, however it ends. Raises CommandError or ConfigError, with the remedy.
+    `port` 0 takes a free one; `data_dir` None takes a folder that goes when the node is stopped (and spares Java's
+    optimising compiler, for a quick start); `die_with_us` stops the node when this process ends, however it ends.
+    Raises CommandError or ConfigError, with the remedy.
     """
     kind = find_engine(engine)
     check_heap(heap)

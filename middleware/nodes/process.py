@@ -22,6 +22,9 @@ _KILL_TIMEOUT_S = 10.0
 _POLL_S = 0.1
 _KEPT_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TZ")
 
+# a node of a test session ends before the optimising compiler pays off: half the processor time until it serves
+_SHORT_LIVED = ("-XX:TieredStopAtLevel=1",)
+
 _CHILDREN: dict[int, subprocess.Popen[bytes]] = {}
 """Nodes that are our own children, by pid: they must be waited for, or they stay behind as zombies."""
 
@@ -52,6 +55,7 @@ def command_line(engine: Engine, java: Java, home: Path, folders: NodeFolders, h
         "-Dlog4j.shutdownHookEnabled=false",
         "-Dlog4j2.disable.jmx=true",
         "-Dlog4j2.formatMsgNoLookups=true",
+        *(_SHORT_LIVED if folders.are_temporary else ()),
         *engine.jvm_flags,
         f"-D{prefix}.path.home={home}",
         f"-D{prefix}.path.conf={folders.config}",

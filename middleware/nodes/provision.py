@@ -7,7 +7,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,13 +48,21 @@ def lay_out(engine: Engine, files: Mapping[Jar, Path], root: Path) -> Path:
     Its name ends in a digest of all that goes in: other jars make another home, never a mixture.
     """
     home = root / f"{engine.name}-{engine.version}-{digest_layout(engine, files)}"
-    with hold_lock(root / ".layout.lock"):
-        if not home.is_dir():
-            with tempfile.TemporaryDirectory(prefix=".layout-", dir=root) as temporary:
-                building = Path(temporary) / "home"
-                _build_home(engine, files, building)
-                building.rename(home)
+    _build_once(home, lambda building: _build_home(engine, files, building))
     return home
+
+
+def _build_once(target: Path, build: Callable[[Path], object]) -> None:
+    """Build a folder beside `target` and move it there whole, unless `target` exists."""
+    with hold_lock(target.parent / ".building.lock"):
+        for left_by_a_killed_run in target.parent.glob(".building-*"):
+            shutil.rmtree(left_by_a_killed_run, ignore_errors=True)
+        if not target.is_dir():
+            with tempfile.TemporaryDirectory(prefix=".building-", dir=target.parent) as temporary:
+                building = Path(temporary) / target.name
+                build(building)
+                _open_to_all(building)
+                building.rename(target)
 
 
 def digest_layout(engine: Engine, jars: Iterable[Jar]) -> str:
@@ -74,7 +82,6 @@ def _build_home(engine: Engine, files: Mapping[Jar, Path], home: Path) -> None:
             (folder / "plugin-security.policy").write_text(module.policy, encoding="utf-8")
     for empty in ("bin", "plugins"):
         (home / empty).mkdir()
-    _open_to_all(home)
 
 
 def describe_module(engine: Engine, module: Module) -> str:
@@ -116,13 +123,7 @@ def place_java(java: Java, root: Path, account: Account) -> Java:
         return java
     stamp = int((java.home / "release").stat().st_mtime) if (java.home / "release").exists() else 0
     home = root / f"java-{java.major}-{stamp}"
-    with hold_lock(root / ".layout.lock"):
-        if not home.is_dir():
-            with tempfile.TemporaryDirectory(prefix=".java-", dir=root) as temporary:
-                building = Path(temporary) / "java"
-                shutil.copytree(java.home, building)
-                _open_to_all(building)
-                building.rename(home)
+    _build_once(home, lambda building: shutil.copytree(java.home, building))
     return Java(home, java.major)
 
 

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 import time
@@ -52,6 +53,8 @@ def supply_jars(
     store.mkdir(parents=True, exist_ok=True)
     places = {jar: store / jar.sha256[:12] / jar.file_name for jar in jars}
     with hold_lock(store / ".lock"):
+        for left_by_a_killed_run in store.glob(".fetch-*"):
+            shutil.rmtree(left_by_a_killed_run, ignore_errors=True)
         missing = [jar for jar, place in places.items() if not _is_whole(jar, place)]
         if missing:
             with tempfile.TemporaryDirectory(prefix=".fetch-", dir=store) as staging, _show(missing, quiet) as advance:

@@ -142,6 +142,17 @@ def test_the_command_line_has_the_heap_the_folders_and_what_the_engine_needs() -
     assert wanted <= set(command)
 
 
+def test_only_a_node_with_temporary_documents_does_without_the_optimising_compiler() -> None:
+    flags = {
+        data: command_line(
+            ELASTICSEARCH, Java(Path("/java"), 21), Path("/home"), NodeFolders(Path("/run"), Path(data)), "1g"
+        )
+        for data in ("/run/data", "/data")
+    }
+    assert "-XX:TieredStopAtLevel=1" in flags["/run/data"]
+    assert "-XX:TieredStopAtLevel=1" not in flags["/data"]
+
+
 def test_only_lines_that_tell_of_trouble_are_shown_each_once() -> None:
     lines = [
         "[2026-01-01][INFO ][o.e.n.Node] JVM arguments [-XX:+ExitOnOutOfMemoryError: x]",

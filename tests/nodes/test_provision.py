@@ -51,7 +51,7 @@ def test_the_home_is_made_once_and_nothing_half_made_stays(tmp_path) -> None:
     (home / "mark").touch()
     assert lay_out(ELASTICSEARCH, files, tmp_path / "root") == home
     assert (home / "mark").exists()
-    assert not list((tmp_path / "root").glob(".layout-*"))
+    assert not list((tmp_path / "root").glob(".building-*"))
 
 
 def test_a_layout_that_fails_half_way_leaves_no_home_behind(tmp_path) -> None:
@@ -59,7 +59,13 @@ def test_a_layout_that_fails_half_way_leaves_no_home_behind(tmp_path) -> None:
     next(iter(files.values())).unlink()
     with pytest.raises(FileNotFoundError):
         lay_out(ELASTICSEARCH, files, tmp_path / "root")
-    assert [path.name for path in (tmp_path / "root").iterdir()] == [".layout.lock"]
+    assert [path.name for path in (tmp_path / "root").iterdir()] == [".building.lock"]
+
+
+def test_what_a_killed_run_left_half_built_is_cleared_away(tmp_path) -> None:
+    (tmp_path / "root" / ".building-killed" / "lib").mkdir(parents=True)
+    lay_out(ELASTICSEARCH, make_files(tmp_path), tmp_path / "root")
+    assert not list((tmp_path / "root").glob(".building-*"))
 
 
 def test_other_jars_make_another_home(tmp_path) -> None:

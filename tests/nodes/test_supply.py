@@ -74,6 +74,17 @@ def test_what_arrived_before_a_failure_is_kept_and_the_rest_fetched_by_the_next_
     assert not list(tmp_path.glob(".fetch-*"))
 
 
+def test_what_a_killed_download_left_is_cleared_away_and_never_taken_for_whole(tmp_path) -> None:
+    jar = make_jar("one")
+    half = tmp_path / ".fetch-killed" / jar.file_name
+    half.parent.mkdir()
+    half.write_bytes(CONTENT[:5])
+    repository = Repository()
+    assert supply_jars([jar], tmp_path, repository, quiet=True)[jar].read_bytes() == CONTENT
+    assert repository.served == [jar.coordinate]
+    assert not half.exists()
+
+
 def _supply_and_count(store: str, results) -> None:
     repository = Repository()
     supply_jars([make_jar(str(n)) for n in range(20)], Path(store), repository, quiet=True)
