@@ -57,6 +57,7 @@ _LENSES = (
     ("Sigma", "30mm f/1.4 DC DN", "X", 310), ("Fujifilm", "XF 35mm f/2", "X", 380),
     ("Tamron", "28-75mm f/2.8", "E", 750),
 )  # fmt: skip
+_MOUNTS = {"RF": "Canon RF", "EF": "Canon EF", "Z": "Nikon Z", "F": "Nikon F", "E": "Sony E", "X": "Fujifilm X"}
 _LENS_PITCH: Pitch = (
     ("Bright and light, for portraits with a soft background.", "轻巧大光圈，人像虚化优美。"),
     ("Quiet autofocus, good for video too.", "对焦安静，视频拍摄同样适用。"),
@@ -97,16 +98,29 @@ def stock(shelf: Shelf) -> None:
         _stock_camera(shelf, brand, model, style, year, price, mount)
         if battery and style != "instant":
             _stock_battery(shelf, brand, model, battery)
+    _stock_lenses(shelf)
+    _stock_film(shelf)
+    for title, zh, kind, brands, price in _EXTRAS:
+        category = "cameras" if kind in ("security_camera", "dash_cam") else "camera_accessories"
+        for brand in brands:
+            shelf.add(
+                category, (f"{{brand}} {title}", f"{{brand_zh}} {zh}"), price, brand=brand, kind=kind,
+                pitch=_EXTRA_PITCH,
+            )  # fmt: skip
+
+
+def _stock_lenses(shelf: Shelf) -> None:
     for brand, model, mount, price in _LENSES:
-        maker = {"RF": "Canon RF", "EF": "Canon EF", "Z": "Nikon Z", "F": "Nikon F", "E": "Sony E", "X": "Fujifilm X"}[
-            mount
-        ]
+        maker = _MOUNTS[mount]
         shelf.add(
             "camera_accessories",
             (f"{{brand}} {{model}} Lens for {maker} Mount Cameras", f"{{brand_zh}} {{model}} 镜头 {maker}卡口"),
             price, brand=brand, kind="lens", pitch=_LENS_PITCH, model=model, mount=mount, specs={"mount": maker},
             colors=["black"],
         )  # fmt: skip
+
+
+def _stock_film(shelf: Shelf) -> None:
     for film, zh, fits, price in (
         ("Fujifilm Instax Mini Film 20 Sheets for Instax Mini 12", "富士Instax Mini相纸 20张", "Instax Mini 12", 16),
         ("Fujifilm Instax Mini Film 50 Sheets Value Pack", "富士Instax Mini相纸 50张超值装", "Instax Mini 12", 38),
@@ -117,17 +131,6 @@ def stock(shelf: Shelf) -> None:
             "camera_accessories", (film, zh), price, brand=film.split()[0] if film[:5] != "Insta" else "Kyberon",
             kind="camera_bag" if "Case" in film else "film", pitch=_EXTRA_PITCH, fits=fits,
         )  # fmt: skip
-    for title, zh, kind, brands, price in _EXTRAS:
-        category = "cameras" if kind in ("security_camera", "dash_cam") else "camera_accessories"
-        for brand in brands:
-            shelf.add(
-                category,
-                (f"{{brand}} {title}", f"{{brand_zh}} {zh}"),
-                price,
-                brand=brand,
-                kind=kind,
-                pitch=_EXTRA_PITCH,
-            )
 
 
 def _stock_camera(shelf: Shelf, brand: str, model: str, style: str, year: int, price: float, mount: str) -> None:

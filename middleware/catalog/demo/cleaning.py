@@ -124,6 +124,10 @@ def stock(shelf: Shelf) -> None:
                 price * factor, brand=brand, kind=kind, pitch=_PART_PITCH, fits="|".join(models), for_brand=maker,
                 specs={"compatible with": ", ".join(models)},
             )  # fmt: skip
+    _stock_cleaners(shelf)
+
+
+def _stock_cleaners(shelf: Shelf) -> None:
     for title, zh, kind, brands, price in _CLEANERS:
         for brand in brands:
             category = "kitchen" if kind == "vacuum_sealer" else "vacuum_accessories"

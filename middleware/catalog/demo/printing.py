@@ -38,6 +38,12 @@ _PRINTER_WORDS = {
     "photo": ("Photo Printer", "照片打印机"),
     "label": ("Label Printer", "标签打印机"),
 }
+_FEATURE_WORDS = (
+    ("multifunction", "Scanner Copier", "打印复印扫描一体机"),
+    ("fax", "Fax", "传真"),
+    ("duplex", "Duplex", "双面打印"),
+    ("tank", "Refillable Ink Tank", "墨仓式"),
+)
 _PRINTER_PITCH: Pitch = (
     ("Prints from phone and laptop over Wi-Fi.", "支持Wi-Fi，手机电脑均可打印。"),
     ("Set up in minutes with the app.", "通过应用几分钟完成设置。"),
@@ -100,32 +106,14 @@ def _stock_printer(
     shelf: Shelf, brand: str, model: str, technology: str, colour: bool, price: float, cartridge: str, features: str
 ) -> None:
     english, chinese = _PRINTER_WORDS[technology]
-    more = [
-        word
-        for name, word in (
-            ("multifunction", "Scanner Copier"),
-            ("fax", "Fax"),
-            ("duplex", "Duplex"),
-            ("tank", "Refillable Ink Tank"),
-        )
-        if name in features
-    ]
-    more_zh = [
-        word
-        for name, word in (
-            ("multifunction", "打印复印扫描一体机"),
-            ("fax", "传真"),
-            ("duplex", "双面打印"),
-            ("tank", "墨仓式"),
-        )
-        if name in features
-    ]
+    has = [words for name, *words in _FEATURE_WORDS if name in features]
+    more, more_zh = " ".join(en for en, _ in has), " ".join(zh for _, zh in has)
     hue, hue_zh = ("Colour", "彩色") if colour else ("Black and White", "黑白")
     for shade in ("white", "black") if technology == "inkjet" and price < 120 else ("white",):
         shelf.add(
             "printers",
-            (f"{{brand}} {{model}} {hue if technology != 'photo' else ''} {english} {' '.join(more)} Wi-Fi, {{color}}",
-             f"{{brand_zh}} {{model}} {hue_zh}{chinese} {' '.join(more_zh)} 无线 {{color_zh}}"),
+            (f"{{brand}} {{model}} {hue if technology != 'photo' else ''} {english} {more} Wi-Fi, {{color}}",
+             f"{{brand_zh}} {{model}} {hue_zh}{chinese} {more_zh} 无线 {{color_zh}}"),
             price, brand=brand, kind="printer", pitch=_PRINTER_PITCH, colors=[shade], model=model,
             technology=technology,
             prints="colour" if colour else "mono", features=features, cartridge=cartridge,

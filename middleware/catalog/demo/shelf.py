@@ -73,12 +73,8 @@ class Shelf:
         facts = {**named, **(more or {})}
         colors = list(colors)
         words = {"brand": brand or "", "brand_zh": brand_zh(brand or ""), **facts, **_color_words(colors)}
-        chosen = self.some(pitch, self.pick((1, 2, 2, 3)))
         document: dict[str, Any] = {
-            "title": _clean(titles[0].format_map(words)),
-            "title_zh": _clean(titles[1].format_map(words)),
-            "description": " ".join(en.format_map(words) for en, _ in chosen),
-            "description_zh": "".join(zh.format_map(words) for _, zh in chosen),
+            **self._write_texts(titles, pitch, words),
             "brand": brand,
             "category": CATEGORIES[category][0],
             "category_zh": CATEGORIES[category][1],
@@ -91,6 +87,15 @@ class Shelf:
         }
         known = {"kind": kind, "category": category, "brand": brand or "", "color": "|".join(colors), **facts}
         self.items.append(Item(self._with_gaps(document), {name: _values(value) for name, value in known.items()}))
+
+    def _write_texts(self, titles: tuple[str, str], pitch: Pitch, words: Mapping[str, str]) -> dict[str, str]:
+        chosen = self.some(pitch, self.pick((1, 2, 2, 3)))
+        return {
+            "title": _clean(titles[0].format_map(words)),
+            "title_zh": _clean(titles[1].format_map(words)),
+            "description": " ".join(en.format_map(words) for en, _ in chosen),
+            "description_zh": "".join(zh.format_map(words) for _, zh in chosen),
+        }
 
     def _price(self, about: float) -> float:
         wobbled = about * (0.92 + 0.16 * self.rng.random())
