@@ -1,29 +1,37 @@
-"""A dummy node that records the bytes it gets and answers the bytes it is told: what a relay changes shows up here."""
+"""Dummy nodes that record the bytes they get and do as told: what a relay changes, repeats or leaks shows up here."""
 
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"
 
 
-class Recorder:
-    """Serves one request a connection. `answer` is called with the request's bytes and gives the answer's."""
+class Dummy:
+    """Runs `behave` on every connection in a thread of its own, and counts connections taken and still open."""
 
-    def __init__(self, answer: Callable[[bytes], bytes] = lambda _request: OK) -> None:
-        self.answer = answer
-        self.requests: list[bytes] = []
-        self._socket = socket.create_server(("127.0.0.1", 0))
+    def __init__(
+        self, behave: Callable[[socket.socket], None], tls: ssl.SSLContext | None = None, port: int = 0
+    ) -> None:
+        self._behave = behave
+        self._tls = tls
+        self.accepted = 0
+        self.open = 0
+        self._lock = threading.Lock()
+        self._socket = socket.create_server(("127.0.0.1", port))
         self.port = int(self._socket.getsockname()[1])
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http{'s' if self._tls else ''}://127.0.0.1:{self.port}"
 
     def close(self) -> None:
+        # shutdown, too: a thread that waits in accept() would keep the socket listening
+        self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
     def _accept(self) -> None:
@@ -35,7 +43,38 @@ class Recorder:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with connection:
+        with self._lock:
+            self.accepted += 1
+            self.open += 1
+        try:
+            if self._tls:
+                connection = self._tls.wrap_socket(connection, server_side=True)
+            with connection:
+                self._behave(connection)
+        except OSError:
+            connection.close()
+        finally:
+            with self._lock:
+                self.open -= 1
+
+
+class Recorder(Dummy):
+    """Answers `requests_per_connection` requests a connection with what `answer` gives for their bytes."""
+
+    def __init__(
+        self,
+        answer: Callable[[bytes], bytes] = lambda _request: OK,
+        requests_per_connection: int = 1,
+        tls: ssl.SSLContext | None = None,
+        port: int = 0,
+    ) -> None:
+        self.answer = answer
+        self.requests: list[bytes] = []
+        self._requests_per_connection = requests_per_connection
+        super().__init__(self._record, tls, port)
+
+    def _record(self, connection: socket.socket) -> None:
+        for _ in range(self._requests_per_connection):
             request = read_message(connection)
             self.requests.append(request)
             connection.sendall(self.answer(request))
@@ -43,7 +82,7 @@ class Recorder:
 
 def read_message(connection: socket.socket) -> bytes:
     """One HTTP message as it was on the wire: head, and a body of its declared length or chunks."""
-    data = b""
+    data = bytearray()
     while b"\r\n\r\n" not in data:
         data += _receive(connection)
     head, _, body = data.partition(b"\r\n\r\n")
@@ -52,7 +91,7 @@ def read_message(connection: socket.socket) -> bytes:
     chunked = any(line.startswith(b"transfer-encoding:") for line in lines)
     while (chunked and not body.endswith(b"0\r\n\r\n")) or len(body) < length:
         body += _receive(connection)
-    return head + b"\r\n\r\n" + body
+    return bytes(head + b"\r\n\r\n" + body)
 
 
 def _receive(connection: socket.socket) -> bytes:
@@ -66,9 +105,9 @@ def exchange(port: int, request: bytes) -> bytes:
     """Send raw bytes to a local port; everything that comes back until the other side closes."""
     with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
         connection.sendall(request)
-        data = b""
+        data = bytearray()
         while True:
             received = connection.recv(65536)
             if not received:
-                return data
+                return bytes(data)
             data += received
