@@ -27,27 +27,32 @@ class EngineName(StrEnum):
     opensearch = "opensearch"
 
 
+EngineOption = Annotated[
+    EngineName,
+    typer.Option(
+        help="elasticsearch is 7.17, without language analyzers; opensearch is 3.8 and has them (english, ...)."
+    ),
+]
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Folder for the documents, kept when the node stops. Default: one in the cache, by engine and port.",
+    ),
+]
+JavaOption = Annotated[
+    Path | None,
+    typer.Option(metavar="HOME", help="Home folder of another Java than the one that comes with the package."),
+]
+
+
 @app.command()
 def start(
-    engine: Annotated[
-        EngineName,
-        typer.Option(
-            help="elasticsearch is 7.17, without language analyzers; opensearch is 3.8 and has them (english, ...)."
-        ),
-    ] = EngineName.elasticsearch,
+    engine: EngineOption = EngineName.elasticsearch,
     port: Annotated[int, typer.Option(min=0, max=65535, help="HTTP port on 127.0.0.1; 0 takes a free one.")] = 9200,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Folder for the documents, kept when the node stops. Default: one in the cache, by engine and port.",
-        ),
-    ] = None,
+    data: DataOption = None,
     heap: Annotated[str, typer.Option(help="Memory for Java's heap: 512m to try things out, 1g for a shop.")] = "1g",
-    java: Annotated[
-        Path | None,
-        typer.Option(metavar="HOME", help="Home folder of another Java than the one that comes with the package."),
-    ] = None,
+    java: JavaOption = None,
 ) -> None:
     """Start a node and return when it serves; it keeps running until `es-rerank node stop`.
 

@@ -13,7 +13,7 @@ from typing import Self
 
 from middleware.config import cache_dir
 from middleware.errors import CommandError, ConfigError
-from middleware.nodes.account import choose_account, find_working_root
+from middleware.nodes.account import Account, choose_account, find_working_root
 from middleware.nodes.engines import Engine, find_engine
 from middleware.nodes.health import wait_until_healthy
 from middleware.nodes.lock import read_lock
@@ -78,23 +78,22 @@ def start_node(
     root = find_working_root(cache_dir(), account)
     _forget_the_dead(root)
     java = place_java(find_java(kind, java_home), root, account)
-    files = supply_jars(read_lock(kind), cache_dir() / "nodes" / "jars", quiet=quiet)
-    home = lay_out(kind, files, root)
+    home = lay_out(kind, supply_jars(read_lock(kind), cache_dir() / "nodes" / "jars", quiet=quiet), root)
     with hold_lock(_state(root) / ".lock"):
         port = port or find_free_port([record.port for record in read_records(_state(root))])
         check_port(port, _state(root))
         folders = prepare_folders(root / "run" / str(port), data_dir, account)
         configure(kind, folders, port, account)
-        pid, started = spawn(command_line(kind, java, home, folders, heap), kind, folders, account)
-        record = _note(kind, port, pid, started, folders)
+        record = _spawn(kind, port, command_line(kind, java, home, folders, heap), folders, account)
         write_record(_state(root), record)
     if die_with_us:
-        watch(port, pid)
+        watch(port, record.pid)
     _wait_or_stop(record, timeout_s, quiet)
     return _as_node(record)
 
 
-def _note(engine: Engine, port: int, pid: int, started: str, folders: NodeFolders) -> Record:
+def _spawn(engine: Engine, port: int, command: list[str], folders: NodeFolders, account: Account) -> Record:
+    pid, started = spawn(command, engine, folders, account)
     run, data = str(folders.run), str(folders.data)
     return Record(engine.name, engine.version, port, pid, started, run, data, folders.are_temporary)
 

@@ -22,6 +22,23 @@ _KILL_TIMEOUT_S = 10.0
 _POLL_S = 0.1
 _KEPT_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TZ")
 
+_FLAGS = (
+    "-Xss1m",
+    "-XX:+UseG1GC",
+    "-XX:+ExitOnOutOfMemoryError",
+    "-XX:-OmitStackTraceInFastThrow",
+    "-Djava.awt.headless=true",
+    "-Dfile.encoding=UTF-8",
+    "-Djna.nosys=true",
+    "-Dio.netty.noUnsafe=true",
+    "-Dio.netty.noKeySetOptimization=true",
+    "-Dio.netty.recycler.maxCapacityPerThread=0",
+    "-Dio.netty.allocator.numDirectArenas=0",
+    "-Dlog4j.shutdownHookEnabled=false",
+    "-Dlog4j2.disable.jmx=true",
+    "-Dlog4j2.formatMsgNoLookups=true",
+)
+
 # a node of a test session ends before the optimising compiler pays off: half the processor time until it serves
 _SHORT_LIVED = ("-XX:TieredStopAtLevel=1",)
 
@@ -39,22 +56,9 @@ def command_line(engine: Engine, java: Java, home: Path, folders: NodeFolders, h
         str(java.executable),
         f"-Xms{heap}",
         f"-Xmx{heap}",
-        "-Xss1m",
-        "-XX:+UseG1GC",
-        "-XX:+ExitOnOutOfMemoryError",
-        "-XX:-OmitStackTraceInFastThrow",
         f"-XX:ErrorFile={folders.logs / 'crash.log'}",
         f"-Djava.io.tmpdir={folders.tmp}",
-        "-Djava.awt.headless=true",
-        "-Dfile.encoding=UTF-8",
-        "-Djna.nosys=true",
-        "-Dio.netty.noUnsafe=true",
-        "-Dio.netty.noKeySetOptimization=true",
-        "-Dio.netty.recycler.maxCapacityPerThread=0",
-        "-Dio.netty.allocator.numDirectArenas=0",
-        "-Dlog4j.shutdownHookEnabled=false",
-        "-Dlog4j2.disable.jmx=true",
-        "-Dlog4j2.formatMsgNoLookups=true",
+        *_FLAGS,
         *(_SHORT_LIVED if folders.are_temporary else ()),
         *engine.jvm_flags,
         f"-D{prefix}.path.home={home}",
