@@ -22,7 +22,7 @@ from middleware.search.hits import SearchResponse, read_search_response
 from middleware.search.json_text import Unreadable
 from middleware.search.plan import Plan, SearchRequest, Skip, encode_body, make_plan, strip_own_syntax
 from middleware.search.reasons import Reason
-from middleware.search.response import first_stage_ranking, write_response
+from middleware.search.response import first_stage_ranking, leaves_to_elasticsearch, write_response
 from middleware.search.target import read_search_target
 from middleware.second_stage import Scored, SecondStage
 from middleware.upstream import Upstream, authorization, close, read_all
@@ -147,17 +147,19 @@ class SearchProxy:
         except Unreadable as error:
             _log.info("first-stage request of %s not usable: %s", request.path, error)
             return self._answer_as_it_was(request, plan, Reason.FIRST_STAGE_FAILED)
+        if leaves_to_elasticsearch(plan, response):
+            return self._answer_as_it_was(request, plan, Reason.NO_HITS, "skipped")
         return FirstStage(answer, response, time.perf_counter() - started)
 
-    def _answer_as_it_was(self, request: Request, plan: Plan, reason: Reason) -> Response:
+    def _answer_as_it_was(self, request: Request, plan: Plan, reason: Reason, word: str = "fallback") -> Response:
         """Send the client's own search; its answer, errors included, is what the client would have got without us."""
         if plan.own_syntax:
             response = self._upstream.search(request, request.target, encode_body(plan.body))
         else:
             response = self._upstream.forward(request, safe=True)
-        self._metrics.count_search("fallback", reason, plan.variant.name)
+        self._metrics.count_search(word, reason, plan.variant.name)
         names = self._settings.headers
-        return response.with_headers({names.switch: "fallback", names.reason: reason, names.variant: plan.variant.name})
+        return response.with_headers({names.switch: word, names.reason: reason, names.variant: plan.variant.name})
 
     def _rerank(
         self, plan: Plan, response: SearchResponse, profile: Future[Profile | None] | None, budget_ms: float

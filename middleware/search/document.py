@@ -10,6 +10,8 @@ from typing import Any
 
 _TOKEN = re.compile(r"(\{[^{}\[\]]*\}|[\[\]{}])")
 _SPACES = re.compile(r"\s+")
+# JSON can carry them; tokenizers refuse them.
+_LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _VALUE_SEPARATOR = " "
 
 
@@ -62,7 +64,7 @@ def _text(values: Sequence[Any], max_chars: int) -> str:
 def _scalar_text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return str(value)
+    return _LONE_SURROGATE.sub("\ufffd", str(value))
 
 
 @lru_cache(maxsize=256)

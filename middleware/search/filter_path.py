@@ -2,65 +2,99 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from middleware.search.json_text import Cursor, Unreadable
 
 Pattern = tuple[str, ...]
+_ANY_DEPTH = "**"
+_BELOW_ANY_DEPTH = "\0**"
+_FIRST_NAME = re.compile(r"((?:\\\.|[^.])++)\.")
+_MATCH: list[Pattern] = [()]
+
+
+@dataclass(frozen=True, slots=True)
+class _Filter:
+    """What is left of the patterns at some depth; below it members that match are kept, or else are dropped."""
+
+    patterns: list[Pattern]
+    keeps: bool
+
+    def below(self, name: str) -> _Filter | bool:
+        """The filter for the value of a member called `name`; True where all of it stays, False where none does."""
+        left = _advance(self.patterns, name)
+        if left is _MATCH or not left:
+            return self.keeps == bool(left)
+        return _Filter(left, self.keeps)
 
 
 def filter_json(text: str, filter_path: str) -> str:
     """The JSON object `text` reduced as Elasticsearch's `filter_path` does; values are copied, not rewritten.
 
-    Patterns are dotted paths with `*` in a name and `**` for any depth; a leading `-` excludes. Arrays are
-    transparent; objects and arrays that lose everything vanish. Raises Unreadable where `text` nests too deeply.
+    Patterns are dotted paths with `*` in a name and `**` for one name or more; a leading `-` excludes from what the
+    others include. Arrays are transparent; objects and arrays that a pattern leads into vanish where they are empty.
+    Elasticsearch from 8.15 on keeps those below an exclusion that were empty before (`has_exclusions`). Raises
+    Unreadable where `text` nests too deeply.
     """
-    paths = [path.strip() for path in filter_path.split(",") if path.strip()]
-    includes = [_split(path) for path in paths if not path.startswith("-")]
-    excludes = [_split(path[1:]) for path in paths if path.startswith("-")]
-    try:
-        return _filter_object(Cursor(text), includes or [("**",)], excludes) or "{}"
-    except RecursionError as error:
-        raise Unreadable("nested too deeply for filter_path") from error
+    for keeps in (True, False):
+        patterns = [_split(path) for path in _paths(filter_path, excluding=not keeps)]
+        try:
+            text = (_filter_object(Cursor(text), _Filter(patterns, keeps)) or "{}") if patterns else text
+        except RecursionError as error:
+            raise Unreadable("nested too deeply for filter_path") from error
+    return text
+
+
+def has_exclusions(filter_path: str) -> bool:
+    """Whether versions of Elasticsearch may differ in what empty objects and arrays they leave."""
+    return bool(_paths(filter_path, excluding=True))
+
+
+def is_valid(filter_path: str) -> bool:
+    """Whether Elasticsearch takes it: an exclusion must name something."""
+    return all(_paths(filter_path, excluding=True))
+
+
+def _paths(filter_path: str, *, excluding: bool) -> list[str]:
+    paths = (path.strip() for path in filter_path.split(","))
+    return [path[1:] if excluding else path for path in paths if path and path.startswith("-") == excluding]
 
 
 def _split(path: str) -> Pattern:
-    return tuple(path.replace("\\.", "\0").split("."))
+    """The names of a path; an escaped dot is part of a name, and so is one where a name would be empty."""
+    names = []
+    while match := _FIRST_NAME.match(path):
+        names.append(match[1])
+        path = path[match.end() :]
+    return tuple(name.replace("\\.", ".") for name in (*names, path))
 
 
-def _filter_value(cursor: Cursor, includes: list[Pattern], excludes: list[Pattern]) -> str | None:
+def _filter_value(cursor: Cursor, filtered: _Filter) -> str | None:
     """The filtered text of the value under the cursor, or None where nothing of it is left."""
     opening = cursor.text[cursor.at]
     if opening == "{":
-        return _filter_object(cursor, includes, excludes)
+        return _filter_object(cursor, filtered)
     if opening == "[":
-        return _filter_array(cursor, includes, excludes)
-    start = cursor.at
-    cursor.value()
-    return cursor.text[start : cursor.at] if _is_whole(includes) else None
+        kept = [value for _ in cursor.elements() if (value := _filter_value(cursor, filtered)) is not None]
+        return "[" + ",".join(kept) + "]" if kept else None
+    scalar = _copy(cursor)
+    return None if filtered.keeps else scalar
 
 
-def _filter_object(cursor: Cursor, includes: list[Pattern], excludes: list[Pattern]) -> str | None:
-    kept = []
-    empty = True
+def _filter_object(cursor: Cursor, filtered: _Filter) -> str | None:
+    kept = list(_filter_members(cursor, filtered))
+    return "{" + ",".join(kept) + "}" if kept else None
+
+
+def _filter_members(cursor: Cursor, filtered: _Filter) -> Iterator[str]:
     for name, start in cursor.members():
-        empty = False
-        value_start = cursor.at
-        inner = _advance(includes, name)
-        cut = _advance(excludes, name)
-        if () in cut or not inner:
-            cursor.value()
-            continue
-        value = _copy(cursor) if () in inner and not cut else _filter_value(cursor, inner, cut)
-        if value is not None:
-            kept.append(cursor.text[start:value_start] + value)
-    return "{" + ",".join(kept) + "}" if kept or (empty and _is_whole(includes)) else None
-
-
-def _filter_array(cursor: Cursor, includes: list[Pattern], excludes: list[Pattern]) -> str | None:
-    values = [_filter_value(cursor, includes, excludes) for _ in cursor.elements()]
-    kept = [value for value in values if value is not None]
-    return "[" + ",".join(kept) + "]" if kept or (not values and _is_whole(includes)) else None
+        key = cursor.text[start : cursor.at]
+        below = filtered.below(name)
+        value = _filter_value(cursor, below) if isinstance(below, _Filter) else _copy(cursor)
+        if below is not False and value is not None:
+            yield key + value
 
 
 def _copy(cursor: Cursor) -> str:
@@ -69,20 +103,33 @@ def _copy(cursor: Cursor) -> str:
     return cursor.text[start : cursor.at]
 
 
-def _is_whole(includes: list[Pattern]) -> bool:
-    """Whether a value reached by these patterns is wanted as a whole."""
-    return any(pattern in ((), ("**",)) for pattern in includes)
-
-
 def _advance(patterns: list[Pattern], name: str) -> list[Pattern]:
-    """What is left of each pattern below a member called `name`; `()` means that the member itself is meant."""
+    """What is left of each pattern below a member called `name`; _MATCH where one of them ends with it."""
     left: list[Pattern] = []
     for pattern in patterns:
-        if not pattern:
-            left.append(())
-        elif pattern[0] == "**":
-            left.append(pattern)
-            left += _advance([pattern[1:]], name) if pattern[1:] else [()]
-        elif fnmatchcase(name, pattern[0].replace("\0", ".")):
-            left.append(pattern[1:])
+        first, rest = pattern[0], pattern[1:]
+        if first == _BELOW_ANY_DEPTH:
+            further = _advance([rest], name)
+            if further is _MATCH:
+                return _MATCH
+            left += [pattern, *further]
+        elif _matches(first, name):
+            if not rest:
+                return _MATCH
+            left.append((_BELOW_ANY_DEPTH, *rest) if first == _ANY_DEPTH else rest)
     return left
+
+
+def _matches(glob: str, name: str) -> bool:
+    if "*" not in glob:
+        return glob == name
+    first, *middle, last = glob.split("*")
+    if len(name) < len(first) + len(last) or not name.startswith(first) or not name.endswith(last):
+        return False
+    at, end = len(first), len(name) - len(last)
+    for part in middle:
+        at = name.find(part, at, end)
+        if at < 0:
+            return False
+        at += len(part)
+    return True

@@ -12,8 +12,10 @@ from middleware.errors import RequestError
 from middleware.experiments.assign import ResolvedVariant, resolve
 from middleware.search.added_fields import choose_added_fields
 from middleware.search.document import parse_template
+from middleware.search.filter_path import is_valid
 from middleware.search.json_text import Unreadable, load_strict
-from middleware.search.query_text import clean_query_string, find_query_text
+from middleware.search.query_string import MAX_CHARS, read_query_string
+from middleware.search.query_text import find_query_text
 from middleware.search.reasons import Reason
 from middleware.search.sections import Sections, find_sections
 from middleware.search.target import SearchTarget
@@ -92,7 +94,7 @@ def _plan(request: SearchRequest, variant: str, settings: Settings) -> Plan | Re
     except Unreadable:
         return Reason.MALFORMED
     resolved = resolve(variant, sections.candidates[0][1], settings)
-    text = own.get("query_text") or _query_text(body, parameters)
+    text = (own.get("query_text") or _query_text(body, parameters))[:MAX_CHARS]
     reason = _unfit_search(body, parameters) or _unfit_page(page, resolved.window) or _unfit_text(text)
     if reason:
         return reason
@@ -153,7 +155,7 @@ def encode_body(body: Mapping[str, Any]) -> bytes:
 def _unfit_form(request: SearchRequest, parameters: Mapping[str, str]) -> Reason | None:
     if request.headers.get("content-encoding", "identity") != "identity":
         return Reason.CONTENT_ENCODING
-    if not request.target.well_formed:
+    if not request.target.well_formed or not is_valid(parameters.get("filter_path", "")):
         return Reason.MALFORMED
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if request.body and media_type not in _JSON_TYPES:
@@ -222,7 +224,7 @@ def _read_count(value: Any) -> int:
 
 def _query_text(body: Mapping[str, Any], parameters: Mapping[str, str]) -> str:
     if "q" in parameters:
-        return clean_query_string(parameters["q"])
+        return read_query_string(parameters["q"])
     return find_query_text(body.get("query"))
 
 

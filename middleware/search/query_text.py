@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from middleware.search.query_string import read_query_string, read_simple_query_string
+
 _MAX_DEPTH = 64
-_OPERATORS = re.compile(r"(?<!\w)(?:AND|OR|NOT)(?!\w)|&&|\|\|")
-_FIELD_PREFIX = re.compile(r"(?<!\S)[+\-!(]*[\w.*\\]+:(?=\S)")
-_NEGATED = re.compile(r"(?:(?<=\s)|^)(?:[-!]|NOT\s+)(?:\"[^\"]*\"|\S+)")
-_MARKS = re.compile(r"[\"()\[\]{}+*?\\/|<>=!]|[~^][\d.]*|(?<!\S)-|~")
 
 # compound query -> the keys under which its scoring children stand
 _CHILDREN: Mapping[str, tuple[str, ...]] = {
@@ -24,6 +21,7 @@ _CHILDREN: Mapping[str, tuple[str, ...]] = {
     "has_child": ("query",),
     "has_parent": ("query",),
     "pinned": ("organic",),
+    "rule": ("organic",),
     "hybrid": ("queries",),
 }
 
@@ -32,14 +30,6 @@ def find_query_text(query: Any) -> str:
     """All texts of the query's full-text leaves, each once, joined by a space; empty where there is none."""
     texts = dict.fromkeys(" ".join(text.split()) for text in _walk(query, 0))
     return " ".join(text for text in texts if text)
-
-
-def clean_query_string(text: str) -> str:
-    """The words of a Lucene query string: operators, field prefixes, negated terms and markup removed."""
-    text = _NEGATED.sub(" ", text)
-    text = _OPERATORS.sub(" ", text)
-    text = _FIELD_PREFIX.sub(" ", text)
-    return " ".join(_MARKS.sub(" ", text).split())
 
 
 def _walk(query: Any, depth: int) -> Iterator[str]:
@@ -66,7 +56,7 @@ def _walk_clause(kind: str, body: Any, depth: int) -> Iterator[str]:
 def _of_field(body: Mapping[str, Any]) -> Iterator[Any]:
     """`{"match": {"title": "text"}}` and `{"match": {"title": {"query": "text"}}}`."""
     for value in body.values():
-        yield value.get("query") if isinstance(value, dict) else _spell(value)
+        yield _spell(value.get("query") if isinstance(value, dict) else value)
 
 
 def _of_query_key(body: Mapping[str, Any]) -> Iterator[Any]:
@@ -76,7 +66,13 @@ def _of_query_key(body: Mapping[str, Any]) -> Iterator[Any]:
 def _of_query_string(body: Mapping[str, Any]) -> Iterator[Any]:
     text = body.get("query")
     if isinstance(text, str):
-        yield clean_query_string(text)
+        yield read_query_string(text)
+
+
+def _of_simple_query_string(body: Mapping[str, Any]) -> Iterator[Any]:
+    text = body.get("query")
+    if isinstance(text, str):
+        yield read_simple_query_string(text)
 
 
 def _spell(value: Any) -> Any:
@@ -91,5 +87,5 @@ _LEAVES: Mapping[str, Callable[[Mapping[str, Any]], Iterator[Any]]] = {
     "multi_match": _of_query_key,
     "combined_fields": _of_query_key,
     "query_string": _of_query_string,
-    "simple_query_string": _of_query_string,
+    "simple_query_string": _of_simple_query_string,
 }

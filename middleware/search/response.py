@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from middleware.search.added_fields import cut_added_fields
-from middleware.search.filter_path import filter_json
+from middleware.search.filter_path import filter_json, has_exclusions
 from middleware.search.hits import Hit, SearchResponse
 from middleware.search.json_text import replace_spans
 from middleware.search.plan import Plan
@@ -26,6 +26,11 @@ class Ranking:
 def first_stage_ranking(hits: Sequence[Hit]) -> Ranking:
     """Elasticsearch's own order and scores."""
     return Ranking(range(len(hits)))
+
+
+def leaves_to_elasticsearch(plan: Plan, response: SearchResponse) -> bool:
+    """Whether only Elasticsearch can write the answer: versions differ in an empty page under an exclusion."""
+    return bool(plan.filter_path and has_exclusions(plan.filter_path)) and len(response.hits) <= plan.page.start
 
 
 def write_response(plan: Plan, response: SearchResponse, ranking: Ranking, took_ms: int) -> bytes:
