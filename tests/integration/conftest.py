@@ -94,3 +94,11 @@ def start_proxy_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[St
             proxy.process.wait(timeout=40)
         except subprocess.TimeoutExpired:
             proxy.process.kill()
+
+
+@pytest.fixture(scope="session")
+def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cross-encoder with random weights: real scoring in milliseconds."""
+    from tiny_model import save_tiny_bert
+
+    return save_tiny_bert(tmp_path_factory.mktemp("tiny"))
