@@ -14,19 +14,19 @@ from typing import Any
 
 from elasticsearch import Elasticsearch
 
+from middleware.catalog.bootstrap_body import build_index_body
 from middleware.catalog.bootstrap_fields import FieldMapper
 from middleware.catalog.bootstrap_load import IN_FLIGHT, Loaded, load
 from middleware.catalog.bootstrap_patience import Patience, fetch
 from middleware.catalog.bootstrap_report import Progress, Report, Rollback
-from middleware.catalog.bootstrap_versions import Build, Versions
+from middleware.catalog.bootstrap_versions import Build, Versions, check_alias
 from middleware.catalog.client import describe_cluster
 from middleware.catalog.language import AUTO, Analysis, choose_analysis
-from middleware.catalog.mapping_files import load_body
 from middleware.catalog.prepare import Prepared, PrepareOptions, Preparer
 from middleware.catalog.prepare_duplicates import FingerprintSet, fingerprint_of
 from middleware.catalog.read import STDIN, Input, Reject
 from middleware.catalog.rejects import REFUSED, Rejects
-from middleware.errors import CommandError, ConfigError
+from middleware.errors import CommandError
 
 SAMPLED_RECORDS = 2000
 CHECKPOINT_EVERY_S = 5.0
@@ -72,22 +72,6 @@ def rollback_products(client: Elasticsearch, alias: str = "products", patience_s
     return Rollback(alias, left, now)
 
 
-def build_index_body(analysis: Analysis, mapping: Path | None = None) -> dict[str, Any]:
-    """mappings/products.json, or the body in `mapping`, with the analyzers that `analysis` chose.
-
-    Analyzers that the body defines itself win.
-    """
-    body = load_body("products", mapping)
-    own = body["settings"].get("analysis", {})
-    chosen = analysis.settings()
-    merged = {kind: {**chosen.get(kind, {}), **own.get(kind, {})} for kind in {*chosen, *own}}
-    properties = body["mappings"].get("properties", {})
-    for name in analysis.chinese_subfields if mapping is None else ():
-        subfield = {"type": "text", "analyzer": "shop_zh", "search_analyzer": "shop_zh_search"}
-        properties[name].setdefault("fields", {})["zh"] = subfield
-    return {**body, "settings": {**body["settings"], "analysis": merged}}
-
-
 class _Bootstrap:
     """One run; the fields are what its steps hand on."""
 
@@ -100,7 +84,7 @@ class _Bootstrap:
         on_progress: OnProgress | None,
     ) -> None:
         self._client = client
-        self._alias = _check_alias(alias)
+        self._alias = check_alias(alias)
         self._options = options
         self._say = on_progress or (lambda progress: None)
         self._patience = Patience(options.patience_s, on_wait=lambda why: self._say(Progress("waiting", note=why)))
@@ -177,7 +161,7 @@ class _Bootstrap:
         # Where later records overwrite earlier ones of the same id, two batches must never overtake each other.
         in_flight = IN_FLIGHT if self._options.prepare.drop_duplicates else 1
         announce = FieldMapper(self._client, build.index, mappings, self._patience).announce
-        batches = load(self._client, build.index, documents, self._patience, before_send=announce, in_flight=in_flight)
+        batches = load(self._client, build.index, documents, self._patience, announce=announce, in_flight=in_flight)
         saved_at = time.monotonic()
         for batch in batches:
             self._take(batch)
@@ -216,8 +200,8 @@ class _Bootstrap:
         if count != expected:
             self._versions.save(replace(build, checkpoint=0, refused=0))
             raise CommandError(
-                f"{build.index} holds {count} documents, not the {expected} that were sent; {self._alias!r} stays as it "
-                "was; run the same command again to send them all once more"
+                f"{build.index} holds {count} documents, not the {expected} that were sent; {self._alias!r} stays as "
+                "it was; run the same command again to send them all once more"
             )
 
     def _why(self) -> str:
@@ -270,9 +254,3 @@ class _Bootstrap:
             dry_run=self._options.dry_run,
             reject_samples=tuple(self._rejects.samples),
         )
-
-
-def _check_alias(alias: str) -> str:
-    if not alias or alias != alias.lower() or alias[0] in "_-+." or set(alias) & set(' "*\\<|,>/?#:'):
-        raise ConfigError("--alias", alias, 'lower case, no spaces or any of "*\\<|,>/?#:, and no _ - + . in front')
-    return alias

@@ -1,4 +1,4 @@
-"""Prepared documents into one index, through elasticsearch-py's bulk helper: in order, in constant memory, patiently."""
+"""Prepared documents into one index through elasticsearch-py's bulk helper: in order, patiently, in constant memory."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from elastic_transport import TransportError
@@ -19,11 +20,14 @@ from middleware.errors import CommandError
 BATCH_DOCUMENTS = 500
 BATCH_CHARS = 4 * 1024 * 1024
 IN_FLIGHT = 2
-# The one failure of ours-to-repeat that comes as a 500: the master was too busy to map a new field in time.
+# So many batches are prepared ahead and their new fields announced together: each mapping update is dear.
+AHEAD_BATCHES = 10
+AHEAD_CHARS = 16 * 1024 * 1024
+# The one passing failure that comes as a 500: the master was too busy to map a new field in time.
 SLOW_MAPPING = "waiting for a dynamic mapping update"
 
-
-BeforeSend = Callable[[tuple[Prepared, ...]], None]
+Batch = tuple[Prepared, ...]
+Announce = Callable[[Iterable[Prepared]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ class Loaded:
     """One batch, done with: everything up to input line `line` is in the index or among the refusals so far."""
 
     line: int
-    indexed: tuple[Prepared, ...]
+    indexed: Batch
     refused: tuple[Refusal, ...]
 
 
@@ -49,22 +53,23 @@ def load(
     documents: Iterable[Prepared],
     patience: Patience,
     *,
-    before_send: BeforeSend | None = None,
+    announce: Announce | None = None,
     in_flight: int = IN_FLIGHT,
 ) -> Iterator[Loaded]:
     """Send `documents` and yield each batch when it is done with, in the order of the input.
 
     A document is written under its own id, so sending it again changes nothing. Batches are repeated while the node
     is away (connection errors) or busy (429, 502 to 504). Raises CommandError when that outlasts the patience.
+    `announce` hears of documents before they are sent.
     """
     pool = ThreadPoolExecutor(in_flight, thread_name_prefix="bulk")
     waiting: deque[Future[Loaded]] = deque()
     try:
-        for batch in _batches(documents):
-            if before_send is not None:
-                before_send(batch)
-            waiting.append(pool.submit(_send, client, index, batch, patience))
-            if len(waiting) > in_flight:
+        for group in _groups(_batches(documents)):
+            if announce is not None:
+                announce(chain.from_iterable(group))
+            waiting.extend(pool.submit(_send, client, index, batch, patience) for batch in group)
+            while waiting and (len(waiting) > AHEAD_BATCHES or waiting[0].done()):
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
@@ -74,7 +79,7 @@ def load(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _batches(documents: Iterable[Prepared]) -> Iterator[tuple[Prepared, ...]]:
+def _batches(documents: Iterable[Prepared]) -> Iterator[Batch]:
     batch: list[Prepared] = []
     chars = 0
     for prepared in documents:
@@ -87,7 +92,20 @@ def _batches(documents: Iterable[Prepared]) -> Iterator[tuple[Prepared, ...]]:
         yield tuple(batch)
 
 
-def _send(client: Elasticsearch, index: str, batch: tuple[Prepared, ...], patience: Patience) -> Loaded:
+def _groups(batches: Iterable[Batch]) -> Iterator[list[Batch]]:
+    group: list[Batch] = []
+    chars = 0
+    for batch in batches:
+        group.append(batch)
+        chars += sum(len(item.raw) for item in batch)
+        if len(group) >= AHEAD_BATCHES or chars >= AHEAD_CHARS:
+            yield group
+            group, chars = [], 0
+    if group:
+        yield group
+
+
+def _send(client: Elasticsearch, index: str, batch: Batch, patience: Patience) -> Loaded:
     waiter = Waiter(client, patience)
     left = batch
     refused: list[Refusal] = []
@@ -105,11 +123,11 @@ def _send(client: Elasticsearch, index: str, batch: tuple[Prepared, ...], patien
     return Loaded(batch[-1].line, tuple(item for item in batch if item.line not in out), tuple(refused))
 
 
-def _send_once(
-    client: Elasticsearch, index: str, batch: tuple[Prepared, ...]
-) -> tuple[tuple[Prepared, ...], list[Refusal], str]:
+def _send_once(client: Elasticsearch, index: str, batch: Batch) -> tuple[Batch, list[Refusal], str]:
     """(documents to send again, documents refused for good, why some have to wait)."""
-    actions = ({"_op_type": "index", "_index": index, "_id": item.id, "_source": item.document} for item in batch)
+    actions = (
+        {"_op_type": "index", "_index": item.index or index, "_id": item.id, "_source": item.document} for item in batch
+    )
     again: list[Prepared] = []
     refused: list[Refusal] = []
     trouble = ""

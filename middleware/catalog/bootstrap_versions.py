@@ -14,7 +14,7 @@ from elasticsearch import Elasticsearch, NotFoundError
 
 from middleware.catalog.bootstrap_patience import Patience, fetch, persist
 from middleware.catalog.mapping_files import META_KEY
-from middleware.errors import CommandError
+from middleware.errors import CommandError, ConfigError
 
 BUILDING, COMPLETE = "building", "complete"
 # A build that was not heard of for so long has no running process, whatever the process table says.
@@ -194,3 +194,10 @@ def _is_running(build: Build) -> bool:
     except PermissionError:
         pass  # somebody else's process is alive too
     return True
+
+
+def check_alias(alias: str) -> str:
+    """`alias`, if Elasticsearch can have an index of that name. Raises ConfigError otherwise."""
+    if not alias or alias != alias.lower() or alias[0] in "_-+." or set(alias) & set(' "*\\<|,>/?#:'):
+        raise ConfigError("--alias", alias, 'lower case, no spaces or any of "*\\<|,>/?#: and no _ - + . in front')
+    return alias

@@ -58,12 +58,13 @@ class PrepareOptions:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A document on its way into the index; `line` is where its record starts."""
+    """A document on its way into the index; `line` is where its record starts, `index` None where the loader knows."""
 
     line: int
     id: str
     document: dict[str, Any]
     raw: str
+    index: str | None = None
 
 
 TextStep = Callable[[str], str]

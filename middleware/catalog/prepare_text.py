@@ -13,11 +13,11 @@ _TAG_NAMES = (
     "hr html i iframe img input ins kbd label legend li link main map mark meta nav noscript object ol optgroup option "
     "p param picture pre q s samp section select small source span strike strong sub summary sup svg table tbody td "
     "template textarea tfoot th thead time title tr tt u ul var video wbr"
-).split()
+)
 _INLINE_NAMES = "a abbr b big cite code em font i ins kbd label mark q s small span strike strong sub sup tt u wbr"
 _UNSEEN = re.compile(r"<(script|style|template)\b[^<>]*>.*?</\1\s*>|<!--.*?-->|<!doctype[^<>]*>", re.S | re.I)
 _INLINE = re.compile(rf"</?(?:{_INLINE_NAMES.replace(' ', '|')})(?=[\s/>])[^<>]*>", re.I)
-_TAG = re.compile(rf"</?(?:{'|'.join(_TAG_NAMES)})(?=[\s/>])[^<>]*>", re.I)
+_TAG = re.compile(rf"</?(?:{_TAG_NAMES.replace(' ', '|')})(?=[\s/>])[^<>]*>", re.I)
 _CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.S)
 # Without its semicolon an "entity" is more often a name: AT&T, R&D, black&not white.
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")

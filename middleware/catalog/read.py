@@ -66,7 +66,17 @@ class Input:
         """
         line = 0
         try:
-            for item in _json_records(self._lines) if self.format == "jsonl" else self._table():
+            for item in _parse_lines(self._lines) if self.format == "jsonl" else self._table():
+                line = item.line
+                yield item
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise CommandError(f"{self.name}: damaged or cut gzip after line {line}: {error}") from error
+
+    def texts(self) -> Iterator[Record | Reject]:
+        """Every line that is not blank, unparsed (an empty document), or why it cannot be one."""
+        line = 0
+        try:
+            for item in _text_lines(self._lines):
                 line = item.line
                 yield item
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -114,13 +124,20 @@ def _format_of(name: str) -> str:
     return FORMATS[suffix]
 
 
-def _json_records(lines: IO[bytes]) -> Iterator[Record | Reject]:
+def _parse_lines(lines: IO[bytes]) -> Iterator[Record | Reject]:
+    for item in _text_lines(lines):
+        yield item if isinstance(item, Reject) else parse_json(item.line, item.raw)
+
+
+def _text_lines(lines: IO[bytes]) -> Iterator[Record | Reject]:
     for number, line, whole in _bounded_lines(lines):
-        raw = line.decode("utf-8-sig" if number == 1 else "utf-8", "surrogateescape")
+        raw = line.decode("utf-8-sig" if number == 1 else "utf-8", "surrogateescape").rstrip("\r\n")
         if not whole:
-            yield Reject(number, "too_long", f"a record of more than {MAX_RECORD_BYTES} bytes", raw[:1000])
+            yield Reject(number, "too_long", f"a record of more than {MAX_RECORD_BYTES} bytes", _printable(raw[:1000]))
+        elif fault := _encoding_fault(raw):
+            yield Reject(number, "not_utf8", fault, _printable(raw))
         elif raw.strip():
-            yield _parse_json(number, raw.rstrip("\r\n"))
+            yield Record(number, raw, {})
 
 
 def _bounded_lines(lines: IO[bytes]) -> Iterator[tuple[int, bytes, bool]]:
@@ -134,9 +151,8 @@ def _bounded_lines(lines: IO[bytes]) -> Iterator[tuple[int, bytes, bool]]:
             whole = rest.endswith(b"\n") or not rest
 
 
-def _parse_json(line: int, raw: str) -> Record | Reject:
-    if fault := _encoding_fault(raw):
-        return Reject(line, "not_utf8", fault, _printable(raw))
+def parse_json(line: int, raw: str) -> Record | Reject:
+    """The JSON object in `raw`, or why it is none that Elasticsearch could take."""
     try:
         document = json.loads(raw, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:

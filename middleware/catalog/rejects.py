@@ -24,16 +24,15 @@ class Rejects:
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
-        self.counts: Counter[str] = Counter()
-        self.samples: list[Reject] = []
-        self.refused_lines: set[int] = set()
         self._file: IO[str] | None = None
+        self._reset()
 
     def start(self, keep_refused_to_line: int = 0) -> None:
         """Begin a new file; of the last run's only what the cluster refused up to that line stays in it.
 
         Raises ConfigError where the file cannot be written.
         """
+        self._reset()
         if self.path is None:
             return
         try:
@@ -43,6 +42,12 @@ class Rejects:
             raise ConfigError("--rejects", str(self.path), f"cannot be written: {error.strerror}") from error
         for reject in kept:
             self.add(reject)
+
+    def _reset(self) -> None:
+        self.close()
+        self.counts: Counter[str] = Counter()
+        self.samples: list[Reject] = []
+        self.refused_lines: set[int] = set()
 
     def add(self, reject: Reject) -> None:
         """Count and write one reject."""
