@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 import yaml
+from http_call import call
 
 REPO = Path(__file__).parents[2]
 
@@ -30,6 +31,12 @@ class Proxy:
     port: int
     process: subprocess.Popen[bytes]
     log: Path
+
+    def wait_for_model(self, name: str) -> None:
+        def ready() -> bool:
+            return bool(call(f"{self.url}/_rerank/models").json["models"][name]["ready"])
+
+        wait_until(ready, 120, f"model {name} is not ready: {self.log.read_text()}")
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
