@@ -1,0 +1,27 @@
+"""`es-rerank demo`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="Stop everything after printing.")] = False,
+    model: Annotated[
+        str | None, typer.Option(help="A cross-encoder from a hub (org/name) or a folder, instead of the demo's own.")
+    ] = None,
+    upstream: Annotated[
+        str | None, typer.Option(help="A running cluster instead of an embedded Elasticsearch; the alias is replaced.")
+    ] = None,
+    evaluate: Annotated[bool, typer.Option("--evaluate", help="Measure again on the held-out queries.")] = False,
+) -> None:
+    """Show what reranking changes: a real Elasticsearch with a catalogue, the proxy before it, six queries."""
+    from middleware.demo.run import DemoOptions, run_demo
+
+    try:
+        run_demo(DemoOptions(once, model, upstream, evaluate), Console())
+    except KeyboardInterrupt:
+        Console().print("Stopped.")
