@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from threading import Lock
 from typing import Protocol
 
 import numpy as np
@@ -28,8 +29,13 @@ class Backend(Protocol):
         ...
 
 
+# transformers imports its parts when they are first asked for, and fails where two threads ask at once.
+_LOADING = Lock()
+
+
 def load_backend(settings: ModelSettings) -> Backend:
-    """The backend for a model, with its weights in memory. Raises ModelUnavailable."""
+    """The backend for a model, with its weights in memory; models load one after another. Raises ModelUnavailable."""
     from middleware.rerank.backends.torch import TorchBackend
 
-    return TorchBackend(settings)
+    with _LOADING:
+        return TorchBackend(settings)
