@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from threading import Lock
 from typing import Protocol
 
 import numpy as np
@@ -29,13 +28,8 @@ class Backend(Protocol):
         ...
 
 
-# transformers imports its parts when they are first asked for, and fails where two threads ask at once.
-_LOADING = Lock()
-
-
 def load_backend(settings: ModelSettings) -> Backend:
-    """The backend for a model, with its weights in memory; models load one after another. Raises ModelUnavailable."""
+    """The backend for a model, with its weights in memory. Raises ModelUnavailable."""
     from middleware.rerank.backends.torch import TorchBackend
 
-    with _LOADING:
-        return TorchBackend(settings)
+    return TorchBackend(settings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from middleware.config import ModelSettings
@@ -12,6 +13,8 @@ from middleware.errors import ModelUnavailable
 from middleware.rerank.backends import FloatArray, Tokens
 from middleware.rerank.heads import Head, read_head
 
+# transformers replaces its module while it is imported: a second thread that waits for the import gets the empty one.
+_IMPORTING = Lock()
 SENTENCE_TRANSFORMERS_FILE = "config_sentence_transformers.json"
 
 
@@ -20,8 +23,9 @@ class TorchBackend:
 
     def __init__(self, settings: ModelSettings) -> None:
         try:
-            import torch
-            import transformers
+            with _IMPORTING:
+                import torch
+                import transformers
         except ImportError as error:
             raise ModelUnavailable("torch is not installed; pip install 'es-rerank[torch]'") from error
         transformers.logging.set_verbosity_error()
