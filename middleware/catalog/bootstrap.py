@@ -7,6 +7,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
@@ -163,16 +164,20 @@ class _Bootstrap:
         announce = FieldMapper(self._client, build.index, mappings, self._patience).announce
         batches = load(self._client, build.index, documents, self._patience, announce=announce, in_flight=in_flight)
         saved_at = time.monotonic()
-        for batch in batches:
-            self._take(batch)
-            self._tell("indexing")
-            if time.monotonic() - saved_at >= CHECKPOINT_EVERY_S:
-                self._rejects.flush()
-                refused = self._rejects.counts[REFUSED]
-                build = self._versions.save(replace(build, checkpoint=batch.line, refused=refused))
-                saved_at = time.monotonic()
+        with closing(batches):
+            for batch in batches:
+                self._take(batch)
+                self._tell("indexing")
+                if time.monotonic() - saved_at >= CHECKPOINT_EVERY_S:
+                    build = self._save_checkpoint(build, batch.line)
+                    saved_at = time.monotonic()
         self._rejects.flush()
         return build
+
+    def _save_checkpoint(self, build: Build, line: int) -> Build:
+        # First the rejects, then the word that they are safe.
+        self._rejects.flush()
+        return self._versions.save(replace(build, checkpoint=line, refused=self._rejects.counts[REFUSED]))
 
     def _take(self, batch: Loaded) -> None:
         for refusal in batch.refused:
@@ -184,9 +189,9 @@ class _Bootstrap:
                 self._ids.add(fingerprint_of([item.id]))
 
     def _open_for_search(self, build: Build, settings: dict[str, Any]) -> None:
-        flat = {name: settings.get(name, settings.get("index", {}).get(name)) for name in WHILE_BUILDING}
+        own = {name: settings.get(name) for name in WHILE_BUILDING}
         put, refresh = self._client.indices.put_settings, self._client.indices.refresh
-        fetch(self._client, lambda: put(index=build.index, settings=flat), self._patience)
+        fetch(self._client, lambda: put(index=build.index, settings=own), self._patience)
         fetch(self._client, lambda: refresh(index=build.index), self._patience)
 
     def _verify(self, build: Build) -> None:

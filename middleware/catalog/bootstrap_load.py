@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
@@ -55,12 +55,12 @@ def load(
     *,
     announce: Announce | None = None,
     in_flight: int = IN_FLIGHT,
-) -> Iterator[Loaded]:
+) -> Generator[Loaded, None, None]:
     """Send `documents` and yield each batch when it is done with, in the order of the input.
 
     A document is written under its own id, so sending it again changes nothing. Batches are repeated while the node
     is away (connection errors) or busy (429, 502 to 504). Raises CommandError when that outlasts the patience.
-    `announce` hears of documents before they are sent.
+    `announce` hears of documents before they are sent. Close the generator to stop early: then no request is left.
     """
     pool = ThreadPoolExecutor(in_flight, thread_name_prefix="bulk")
     waiting: deque[Future[Loaded]] = deque()

@@ -44,7 +44,7 @@ class Waiter:
         if self._give_up_at is None:
             self._give_up_at = now + self._patience.seconds
         if now >= self._give_up_at:
-            raise CommandError(f"gave up after {self._patience.seconds:.0f} s: {trouble}; run the same command again")
+            raise CommandError(f"gave up after {self._patience.seconds:g} s: {trouble}; run the same command again")
         if self._patience.on_wait is not None:
             self._patience.on_wait(trouble)
         pause = min(self._pause, self._give_up_at - now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -83,22 +84,23 @@ def bootstrap_records(
     say = on_progress or (lambda progress: None)
     patience = Patience(options.patience_s, on_wait=lambda why: say(Progress("waiting", note=why)))
     started = time.monotonic()
-    names = {check_alias(options.prefix + name): name for name in KINDS[kind].indices}
+    aliases = {name: check_alias(options.prefix + name) for name in KINDS[kind].indices}
     opened = None if source is None else _open(source)
     describe_cluster(client)
-    made = {alias: ensure_index(client, alias, name, patience, options.dry_run) for alias, name in names.items()}
-    rejects = Rejects(options.rejects)
-    counts: Counter[str] = Counter()
+    made = {alias: ensure_index(client, alias, name, patience, options.dry_run) for name, alias in aliases.items()}
+    loading = _Loading(Rejects(options.rejects), Counter())
     if opened is not None:
-        with_ids = read_entries(opened, tuple(names), KINDS[kind].id_field)
-        rejects.start()
-        documents = _accepted(with_ids, rejects)
-        _load_all(client, documents, patience, rejects, counts, opened, say, options.dry_run)
-        opened.close()
-        rejects.close()
+        with closing(opened), closing(loading.rejects):
+            loading.rejects.start()
+            documents = loading.accept(read_entries(opened, aliases, KINDS[kind].id_field))
+            if options.dry_run:
+                loading.documents.update(str(item.index) for item in documents)
+            else:
+                loading.send(client, documents, patience, lambda done, out: say(_progress(opened, done, out)))
+    rejects = loading.rejects
     path = str(options.rejects) if options.rejects and rejects.counts else None
     seconds = time.monotonic() - started
-    return RecordsReport(made, dict(counts), dict(rejects.counts), path, seconds, tuple(rejects.samples))
+    return RecordsReport(made, dict(loading.documents), dict(rejects.counts), path, seconds, tuple(rejects.samples))
 
 
 def ensure_index(client: Elasticsearch, alias: str, name: str, patience: Patience, dry_run: bool = False) -> str:
@@ -129,33 +131,37 @@ def _open(source: str | Path) -> Input:
     return Input(source, "jsonl" if name == STDIN or suffix else None)
 
 
-def _accepted(entries: Iterator[Prepared | Reject], rejects: Rejects) -> Iterator[Prepared]:
-    for entry in entries:
-        if isinstance(entry, Reject):
-            rejects.add(entry)
-        else:
-            yield entry
+def _progress(opened: Input, documents: int, rejects: int) -> Progress:
+    return Progress("indexing", opened.position, opened.size, documents, rejects)
 
 
-def _load_all(
-    client: Elasticsearch,
-    documents: Iterator[Prepared],
-    patience: Patience,
-    rejects: Rejects,
-    counts: Counter[str],
-    opened: Input,
-    say: OnProgress,
-    dry_run: bool,
-) -> None:
-    if dry_run:
-        counts.update(item.index or "" for item in documents)
-        return
-    for batch in load(client, "", documents, patience):
-        counts.update(item.index or "" for item in batch.indexed)
-        for refusal in batch.refused:
-            item = refusal.prepared
-            rejects.add(Reject(item.line, REFUSED, f"{item.id}: {refusal.detail}", item.raw))
-        done = sum(counts.values())
-        say(Progress("indexing", opened.position, opened.size, done, sum(rejects.counts.values())))
-    if counts:
-        persist(client, lambda: client.indices.refresh(index=",".join(counts)), patience)
+@dataclass(frozen=True, slots=True)
+class _Loading:
+    """What became of the documents so far; `documents` counts them by alias."""
+
+    rejects: Rejects
+    documents: Counter[str]
+
+    def accept(self, entries: Iterator[Prepared | Reject]) -> Iterator[Prepared]:
+        for entry in entries:
+            if isinstance(entry, Reject):
+                self.rejects.add(entry)
+            else:
+                yield entry
+
+    def send(
+        self,
+        client: Elasticsearch,
+        documents: Iterator[Prepared],
+        patience: Patience,
+        tell: Callable[[int, int], None],
+    ) -> None:
+        with closing(load(client, "", documents, patience)) as batches:
+            for batch in batches:
+                self.documents.update(str(item.index) for item in batch.indexed)
+                for refusal in batch.refused:
+                    item = refusal.prepared
+                    self.rejects.add(Reject(item.line, REFUSED, f"{item.id}: {refusal.detail}", item.raw))
+                tell(self.documents.total(), self.rejects.counts.total())
+        if self.documents:
+            persist(client, lambda: client.indices.refresh(index=",".join(self.documents)), patience)

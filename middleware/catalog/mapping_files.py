@@ -25,7 +25,7 @@ def find_mappings() -> Path:
 def load_body(name: str, path: Path | None = None) -> dict[str, Any]:
     """The index body `name` of mappings/, or the one in the file `path`: {"settings": {...}, "mappings": {...}}.
 
-    Raises ConfigError where the file is no such body.
+    Settings come without the "index" that may stand before them. Raises ConfigError where the file is no such body.
     """
     source = path or find_mappings() / f"{name}.json"
     body = _load_json(source)
@@ -33,8 +33,7 @@ def load_body(name: str, path: Path | None = None) -> dict[str, Any]:
     if unknown or not isinstance(body.get("mappings"), dict) or not isinstance(body.get("settings", {}), dict):
         remedy = 'want an index body: {"settings": {...}, "mappings": {...}} and nothing else'
         raise ConfigError("--mapping", str(source), remedy)
-    body.setdefault("settings", {})
-    return body
+    return {**body, "settings": _plain_settings(body.get("settings", {}))}
 
 
 def load_analysis(language: str) -> dict[str, Any]:
@@ -48,6 +47,13 @@ def load_analysis(language: str) -> dict[str, Any]:
 def list_languages() -> list[str]:
     """The languages that --language takes beside auto."""
     return sorted(path.stem for path in (find_mappings() / "analysis").glob("*.json"))
+
+
+def _plain_settings(settings: dict[str, Any]) -> dict[str, Any]:
+    """{"index": {"x": 1}}, {"index.x": 1} and {"x": 1} are one and the same to Elasticsearch, but not side by side."""
+    inner = settings.get("index")
+    outer = {name.removeprefix("index."): value for name, value in settings.items() if name != "index"}
+    return {**outer, **(inner if isinstance(inner, dict) else {})}
 
 
 def _load_json(source: Path) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from typing import Any
 
@@ -14,8 +14,8 @@ from middleware.catalog.read import Input, Record, Reject, parse_json
 BULK_ACTIONS = ("index", "create")
 
 
-def read_entries(source: Input, indices: tuple[str, ...], id_field: str | None) -> Iterator[Prepared | Reject]:
-    """The documents of `source` with the one of `indices` that each belongs to.
+def read_entries(source: Input, indices: Mapping[str, str], id_field: str | None) -> Iterator[Prepared | Reject]:
+    """The documents of `source`, each with the index it belongs to; `indices` maps names of mappings/ to aliases.
 
     Understood, line by line: Elasticsearch's bulk form (an action line, then the document), `index<TAB>json`, and
     plain JSON objects, which go into the only index or, of UBI's two, into ubi_events if they have an action_name.
@@ -52,12 +52,12 @@ def _bulk_action(document: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _entry(
-    record: Record, action: dict[str, Any] | None, target: str | None, indices: tuple[str, ...], id_field: str | None
+    record: Record, action: dict[str, Any] | None, target: str | None, indices: Mapping[str, str], id_field: str | None
 ) -> Prepared | Reject:
     wanted = target or (action or {}).get("_index") or _guess(record.document, indices)
-    index = next((name for name in indices if name == wanted or name.endswith(f"_{wanted}")), None)
-    if index is None:
-        return Reject(record.line, "other_index", f"{wanted!r} is not one of {', '.join(indices)}", record.raw)
+    index = indices.get(wanted, wanted)
+    if index not in indices.values():
+        return Reject(record.line, "other_index", f"{wanted!r} is none of {', '.join(indices)}", record.raw)
     identity = (action or {}).get("_id") or record.document.get(id_field or "")
     if identity is None or identity == "":
         plain = json.dumps([index, record.document], sort_keys=True, ensure_ascii=False).encode()
@@ -67,8 +67,9 @@ def _entry(
     return Prepared(record.line, str(identity), record.document, record.raw, index)
 
 
-def _guess(document: dict[str, Any], indices: tuple[str, ...]) -> str:
+def _guess(document: dict[str, Any], indices: Mapping[str, str]) -> str:
     if len(indices) == 1:
-        return indices[0]
-    wanted = "events" if "action_name" in document else "queries" if "user_query" in document else ""
-    return next((name for name in indices if wanted and name.endswith(wanted)), "neither an event nor a query")
+        return next(iter(indices))
+    if "action_name" in document:
+        return "ubi_events"
+    return "ubi_queries" if "user_query" in document else "neither an event nor a query"

@@ -121,7 +121,7 @@ def test_an_input_that_cannot_be_used_is_named(tmp_path, name, needle):
 
 def entries(tmp_path, content, kind="ubi"):
     source = Input(write(tmp_path, "log.jsonl", content))
-    return list(read_entries(source, KINDS[kind].indices, KINDS[kind].id_field))
+    return list(read_entries(source, {name: f"shop-{name}" for name in KINDS[kind].indices}, KINDS[kind].id_field))
 
 
 def test_a_log_is_understood_in_bulk_tab_and_plain_form(tmp_path):
@@ -132,10 +132,10 @@ def test_a_log_is_understood_in_bulk_tab_and_plain_form(tmp_path):
     )
     items = entries(tmp_path, content)
     assert [(item.line, item.index) for item in items if isinstance(item, Prepared)] == [
-        (2, "ubi_queries"),
-        (3, "ubi_events"),
-        (4, "ubi_events"),
-        (5, "ubi_queries"),
+        (2, "shop-ubi_queries"),
+        (3, "shop-ubi_events"),
+        (4, "shop-ubi_events"),
+        (5, "shop-ubi_queries"),
     ]
     assert items[0].id == "q1"
     assert [item.reason for item in items if isinstance(item, Reject)] == ["other_index", "other_index"]
@@ -148,7 +148,7 @@ def test_a_log_line_without_an_id_always_gets_the_same_one(tmp_path):
 
 def test_profiles_are_known_by_their_user(tmp_path):
     (item,) = entries(tmp_path, '{"user_id":"u1"}\n', "profiles")
-    assert (item.id, item.index) == ("u1", "profiles")
+    assert (item.id, item.index) == ("u1", "shop-profiles")
 
 
 def test_rejects_of_a_killed_run_keep_what_the_cluster_refused_before_the_checkpoint(tmp_path):
