@@ -13,6 +13,8 @@ from middleware.search.hits import Hit
 from middleware.search.json_text import Cursor, cut_members
 
 _SOURCE_PARAMETERS = ("_source", "_source_includes", "_source_excludes", "_source_include", "_source_exclude")
+_AGGREGATIONS = ("aggs", "aggregations")
+_NO_FIELD = "_es_rerank_no_such_field"
 _HIT_MEMBERS = ("fields", "ignored_field_values")
 
 Span = tuple[int, int, str]
@@ -27,8 +29,28 @@ def choose_added_fields(
     """
     if not _is_source_restricted(body, parameters):
         return ()
+    if body.get("fields") and shield_top_hits(body) != body:
+        return ()  # whether top_hits take over the client's fields depends on the version of Elasticsearch
     patterns = [_compile(pattern) for pattern in _asked_patterns(body, parameters)]
     return tuple(path for path in wanted if not any(pattern.fullmatch(path) for pattern in patterns))
+
+
+def shield_top_hits(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The body or aggregation with a `fields` of its own in each top_hits that has none: it would take over ours."""
+    shielded = dict(body)
+    for name in set(_AGGREGATIONS) & set(body):
+        if isinstance(body[name], dict):
+            shielded[name] = {key: _shield_aggregation(value) for key, value in body[name].items()}
+    return shielded
+
+
+def _shield_aggregation(aggregation: Any) -> Any:
+    if not isinstance(aggregation, dict):
+        return aggregation
+    top_hits = aggregation.get("top_hits")
+    if isinstance(top_hits, dict) and top_hits.get("fields", []) == []:
+        aggregation = {**aggregation, "top_hits": {**top_hits, "fields": [_NO_FIELD]}}
+    return shield_top_hits(aggregation)
 
 
 def cut_added_fields(text: str, hit: Hit, added: Sequence[str]) -> list[Span]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from middleware.search.added_fields import shield_top_hits
 from middleware.search.plan import Plan, encode_body
 
 _TAKEN_OVER = ("from", "size", "filter_path")
@@ -22,5 +23,6 @@ def first_stage_body(plan: Plan) -> bytes:
     """
     body: dict[str, Any] = {**plan.body, "from": 0, "size": plan.first_stage_size}
     if plan.added_fields:
+        body = shield_top_hits(body)
         body["fields"] = [*plan.body.get("fields", ()), *plan.added_fields]
     return encode_body(body)

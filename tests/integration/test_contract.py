@@ -1,0 +1,196 @@
+"""The contract of a search, held on a real node: every hit once, all but order and `_score` as it came."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urllib3
+from contract_searches import ALIAS, DOCUMENTS, FIRST, MAPPING, SECOND, Search, searches, write_documents
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+from tiny_model import save_tiny_bert
+
+pytestmark = pytest.mark.integration
+WINDOWS = {"small": 4, "medium": 20, "large": 200}
+_http = urllib3.PoolManager(maxsize=4, retries=False)
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: Any
+    text: str
+
+    @property
+    def parsed(self) -> Any:
+        """The body with every number as it was spelt."""
+        return json.loads(self.text, parse_float=str, parse_int=str)
+
+
+def ask(url: str, search: Search, start: int, size: int, headers: dict[str, str] | None = None) -> Answer:
+    body = search.payload(start, size)
+    sent = {**({"Content-Type": "application/json"} if body is not None else {}), **(headers or {})}
+    response = _http.request(search.method, url + search.target(start, size), body=body, headers=sent)
+    return Answer(response.status, response.headers, response.data.decode())
+
+
+@pytest.fixture(scope="module")
+def node(upstream_url: str) -> Iterator[str]:
+    def call(method: str, path: str, body: bytes = b"") -> None:
+        response = _http.request(method, upstream_url + path, body=body, headers={"Content-Type": "application/json"})
+        assert response.status == 200, response.data
+
+    for name in (FIRST, SECOND):
+        _http.request("DELETE", f"{upstream_url}/{name}")
+        call("PUT", f"/{name}", json.dumps({**MAPPING, "aliases": {ALIAS: {}}}).encode())
+    lines = "".join(
+        json.dumps({"index": {"_index": index, "_id": name}}) + f"\n{source}\n"
+        for index, name, source in write_documents()
+    )
+    call("POST", "/_bulk?refresh=true", lines.encode())
+    count = json.loads(_http.request("GET", f"{upstream_url}/{ALIAS}/_count").data)["count"]
+    assert count == DOCUMENTS
+    yield upstream_url
+    for name in (FIRST, SECOND):
+        _http.request("DELETE", f"{upstream_url}/{name}")
+
+
+@pytest.fixture(scope="module")
+def proxy(node: str, start_proxy_process: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
+    model: Path = save_tiny_bert(tmp_path_factory.mktemp("contract-model"))
+    configuration = {
+        "upstream": {"urls": [node]},
+        "models": {"tiny": {"source": str(model)}},
+        "budget_ms": 60_000,
+        "indices": {
+            "contract": {
+                "patterns": ["contract", "contract-*"],
+                "template": "{title}[ | {brand}][ | {variants.size}][ | {maker.name}][ | {odd}]",
+            }
+        },
+        "variants": {"default": {}, **{name: {"window": window} for name, window in WINDOWS.items()}},
+    }
+    return str(start_proxy_process(configuration, wait_for="ready").url)
+
+
+def without_hits(answer: Any) -> Any:
+    """What must be the same: everything outside hits.hits but took and max_score."""
+    outer = {name: value for name, value in answer.items() if name != "took"}
+    if isinstance(outer.get("hits"), dict):
+        outer["hits"] = {name: value for name, value in outer["hits"].items() if name not in ("hits", "max_score")}
+    return outer
+
+
+def hits_of(answer: Any) -> list[Any]:
+    return list(answer.get("hits", {}).get("hits", []))
+
+
+def as_bag(hits: list[Any], *, spelt: bool) -> Counter[str]:
+    """The hits without their scores, as a multiset; where not `spelt`, numbers count by value."""
+    read = {} if spelt else {"parse_float": float}
+    rest = [{name: value for name, value in hit.items() if name != "_score"} for hit in hits]
+    texts = [json.dumps(hit, sort_keys=True) for hit in rest]
+    return Counter(texts if spelt else (json.dumps(json.loads(text, **read), sort_keys=True) for text in texts))
+
+
+def by_value(node: Any) -> Any:
+    """Numbers as values: Elasticsearch spells them anew where it filters."""
+    if isinstance(node, dict):
+        return {name: by_value(value) for name, value in node.items()}
+    if isinstance(node, list):
+        return [by_value(value) for value in node]
+    try:
+        return float(node) if isinstance(node, str) else node
+    except ValueError:
+        return node
+
+
+def check_pages(node: str, proxy: str, search: Search, size: int, variant: str) -> str:
+    """Hold all pages through the proxy against the node's; why the first is not reranked, or "applied"."""
+    whole = ask(node, search, 0, 500)
+    if whole.status != 200:
+        check_error(node, proxy, search, size, variant)
+        return "error"
+    seen: list[Any] = []
+    scores: list[float] = []
+    words: list[str] = []
+    reasons: list[str | None] = []
+    start = 0
+    for start in range(0, DOCUMENTS + 2 * size, size):
+        expected = ask(node, search, start, size)
+        given_page = ask(proxy, search, start, size, {"X-Rerank": variant})
+        assert given_page.status == expected.status == 200, given_page.text
+        reasons.append(given_page.headers.get("X-Rerank-Reason"))
+        words.append(given_page.headers["X-Rerank"])
+        page, reference = given_page.parsed, expected.parsed
+        if search.filtered:
+            page, reference = by_value(page), by_value(reference)
+        assert without_hits(page) == without_hits(reference), (start, given_page.headers)
+        assert len(hits_of(page)) == len(hits_of(reference)) or search.filtered
+        check_max_score(page, scores, words[-1], start)
+        seen += hits_of(page)
+        scores += [float(hit["_score"]) for hit in hits_of(page) if hit.get("_score") is not None]
+        if not hits_of(reference) and start > size:
+            break
+    expected_hits = hits_of(by_value(whole.parsed) if search.filtered else whole.parsed)
+    assert as_bag(seen, spelt=True) == as_bag(expected_hits, spelt=True)
+    if "applied" in words:
+        assert all(math.isfinite(score) and score >= 0 for score in scores)
+        assert scores == sorted(scores, reverse=True)
+    return reasons[0] or words[0]
+
+
+def check_max_score(page: Any, scores: list[float], word: str, start: int) -> None:
+    max_score = page.get("hits", {}).get("max_score")
+    if word != "applied" or max_score is None:
+        return
+    first = scores[0] if scores else next((hit.get("_score") for hit in hits_of(page)), None)
+    if first is not None:
+        assert float(max_score) == float(first), start
+
+
+def check_error(node: str, proxy: str, search: Search, size: int, variant: str) -> None:
+    expected = ask(node, search, 0, size)
+    given_answer = ask(proxy, search, 0, size, {"X-Rerank": variant})
+    assert (given_answer.status, given_answer.text) == (expected.status, expected.text)
+
+
+outcomes: Counter[str] = Counter()
+pages = {"search": searches(), "size": st.sampled_from((6, 10, 19, 50)), "variant": st.sampled_from(sorted(WINDOWS))}
+steady = settings(
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+    print_blob=False,
+)
+
+
+@settings(steady, max_examples=40)
+@given(**pages)
+def test_over_all_pages_every_hit_appears_once_and_as_elasticsearch_wrote_it(
+    node: str, proxy: str, search: Search, size: int, variant: str
+) -> None:
+    outcomes[check_pages(node, proxy, search, size, variant)] += 1
+
+
+def test_most_of_the_searches_drawn_were_reranked() -> None:
+    assert outcomes["applied"] > sum(outcomes.values()) / 4, outcomes
+    assert outcomes["sort"], outcomes
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@settings(steady, derandomize=False, max_examples=1500)
+@given(**pages)
+def test_over_all_pages_of_many_searches_every_hit_appears_once(
+    node: str, proxy: str, search: Search, size: int, variant: str
+) -> None:
+    event(check_pages(node, proxy, search, size, variant))
