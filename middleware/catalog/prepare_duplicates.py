@@ -1,4 +1,4 @@
-"""Finding records seen before in about 16 to 32 bytes a record, so that a catalogue of any size can be checked."""
+"""Finding records seen before in 12 to 24 bytes a record, so that a catalogue of any size can be checked."""
 
 from __future__ import annotations
 
