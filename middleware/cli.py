@@ -13,6 +13,7 @@ from rich.console import Console
 from middleware import __version__
 from middleware.catalog.commands import app as bootstrap_app
 from middleware.catalog.demo.commands import write_catalog
+from middleware.demo.commands import demo
 from middleware.errors import ConfigError, MiddlewareError
 from middleware.learning.commands import app as models_app
 from middleware.nodes.commands import app as node_app
@@ -27,6 +28,7 @@ app = typer.Typer(
 app.add_typer(bootstrap_app, name="bootstrap")
 app.add_typer(node_app, name="node")
 app.add_typer(models_app, name="models")
+app.command()(demo)
 app.command("demo-catalog")(write_catalog)
 
 
