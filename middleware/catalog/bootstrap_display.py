@@ -20,7 +20,7 @@ STEPS = {
     "strip_markup": "HTML tags, comments, scripts and styles go; entities become characters",
     "strip_controls": "control characters become a space; invisible marks vanish",
     "fold_unicode": "NFC; other widths of letters and digits, ligatures, squared units become plain; ™, ², （） stay",
-    "normalise_units": "one spelling for quantities in texts (table below)",
+    "normalise_units": "texts: listed in the field quantities; attributes: respelt (table below)",
     "squeeze_whitespace": "one space between words, none around",
     "fill_missing": "missing fields from others (table below)",
     "type_fields": "price, popularity, attr_n_*, attr_b_* from text; attributes {name: value} become a list",

@@ -23,14 +23,16 @@ from middleware.catalog.prepare_fields import (
     type_fields,
 )
 from middleware.catalog.prepare_text import fold_unicode, squeeze_whitespace, strip_controls, strip_markup
-from middleware.catalog.prepare_units import normalise_units
+from middleware.catalog.prepare_units import find_quantities, normalise_units
 from middleware.catalog.read import Record, Reject
 
 # Codes and addresses are taken as they are.
 VERBATIM = frozenset({"id", "ean", "sku", "asin", "gtin", "url", "image", "image_url", "date_released", "currency"})
 VERBATIM_PREFIXES = ("img_", "date_")
-# Texts that people read; only there a quantity may be respelt.
-MEASURED = ("title", "name", "description", "short_description", "attr", "summary")
+# Attributes are respelt where they stand. Texts that people read keep their spelling, which queries repeat: their
+# quantities are listed beside them, in the field `quantities`.
+RESPELT = "attr"
+READ = ("title", "title_zh", "name", "description", "description_zh", "short_description")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +117,12 @@ class Preparer:
     def _clean(self, document: dict[str, Any]) -> dict[str, Any]:
         changed: set[str] = set()
         cleaned = {
-            name: value if _is_verbatim(name) else self._clean_value(value, name.startswith(MEASURED), changed)
+            name: value if _is_verbatim(name) else self._clean_value(value, name.startswith(RESPELT), changed)
             for name, value in document.items()
             if name not in METADATA
         }
+        if self.options.normalise_units and _list_quantities(cleaned):
+            changed.add("normalise_units")
         self.counts.update(changed)
         return cleaned
 
@@ -156,6 +160,15 @@ class Preparer:
             return None
         key = near_duplicate_fingerprint(document, self.options.near_duplicate_fields)
         return None if self._titles.add(key) else "near_duplicate"
+
+
+def _list_quantities(document: dict[str, Any]) -> bool:
+    """Fill `quantities` from the texts of `document`; whether there were any."""
+    texts = (text for text in map(document.get, READ) if isinstance(text, str))
+    found = dict.fromkeys(quantity for text in texts for quantity in find_quantities(text))
+    if found:
+        document.setdefault("quantities", list(found))
+    return bool(found)
 
 
 def _is_verbatim(name: str) -> bool:

@@ -64,6 +64,21 @@ def normalise_units(text: str) -> str:
     return text
 
 
+def find_quantities(text: str) -> list[str]:
+    """The quantities in `text`, each once, in their one spelling and with a space: ["128GB", "128 GB"].
+
+    A text that people read keeps its own spelling, which a query may well repeat; these find it by the others.
+    """
+    respelt = normalise_units(text)
+    found = (match for match in _QUANTITY.finditer(respelt))
+    spellings = (form for match in found for form in (match[0], _spaced(match)))
+    return list(dict.fromkeys(spellings))
+
+
+def _spaced(match: re.Match[str]) -> str:
+    return f"{match[1]} {match[0][len(match[1]) :].strip()}"
+
+
 def _respell(match: re.Match[str]) -> str:
     return _SHAPES[match.lastgroup or "inch"].format(_plain_number(match[1]))
 

@@ -26,6 +26,7 @@ from middleware.demo.show import show_next_steps, show_personal, show_queries
 from middleware.errors import CommandError
 from middleware.learning.demo_model import TEMPLATE, ensure_demo_model
 from middleware.learning.evaluation import compare_searches
+from middleware.learning.hub import find_model
 from middleware.nodes.launch import find_free_port, start_node
 
 _NODE_PORT = 9200
@@ -87,13 +88,9 @@ def _choose_model(asked: str | None, console: Console) -> str:
     if asked is None:
         console.print("Model: the demo cross-encoder, trained here ([cyan]--model org/name[/] takes one from a hub)")
         return str(ensure_demo_model(console=console))
-    from transformers import AutoConfig
-
-    try:
-        AutoConfig.from_pretrained(asked)
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
-        console.print(f"[yellow]{asked} cannot be had ({reason}); taking the demo cross-encoder instead[/]")
+    trouble = find_model(asked)
+    if trouble:
+        console.print(f"[yellow]{asked} cannot be had ({trouble}); taking the demo cross-encoder instead[/]")
         return str(ensure_demo_model(console=console))
     return asked
 

@@ -26,7 +26,8 @@ def test_fields_are_cleaned_except_codes_and_addresses():
         {"id": "1", "title": "A <b>cable</b>  2 GB", "ean": ["00 1"], "img_high": "http://x/a  b&amp;c", "note": "2 GB"}
     )
     assert isinstance(outcome, Prepared)
-    assert outcome.document["title"] == "A cable 2GB"
+    assert outcome.document["title"] == "A cable 2 GB"
+    assert outcome.document["quantities"] == ["2GB", "2 GB"]
     assert outcome.document["ean"] == ["00 1"]
     assert outcome.document["img_high"] == "http://x/a  b&amp;c"
     assert outcome.document["note"] == "2 GB"
