@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from middleware.search.json_text import replace_lone_surrogates
+
 _TOKEN = re.compile(r"(\{[^{}\[\]]*\}|[\[\]{}])")
 _SPACES = re.compile(r"\s+")
-# JSON can carry them; tokenizers refuse them.
-_LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _VALUE_SEPARATOR = " "
 
 
@@ -64,7 +64,7 @@ def _text(values: Sequence[Any], max_chars: int) -> str:
 def _scalar_text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return _LONE_SURROGATE.sub("\ufffd", str(value))
+    return replace_lone_surrogates(str(value))
 
 
 @lru_cache(maxsize=256)

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _MAX_DEPTH = 200
+_LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 class Unreadable(ValueError):
@@ -131,6 +132,11 @@ def cut_members(members: list[Member], names: Iterable[str]) -> list[tuple[int, 
             following = members[position + 1].start if position + 1 < len(members) else member.end
             spans.append((member.start, following, ""))
     return spans
+
+
+def replace_lone_surrogates(text: str) -> str:
+    """Text that a tokenizer takes: JSON can carry halves of a surrogate pair."""
+    return _LONE_SURROGATE.sub("\ufffd", text)
 
 
 def load_strict(data: bytes) -> Any:

@@ -13,7 +13,7 @@ from middleware.experiments.assign import ResolvedVariant, resolve
 from middleware.search.added_fields import choose_added_fields
 from middleware.search.document import parse_template
 from middleware.search.filter_path import is_valid
-from middleware.search.json_text import Unreadable, load_strict
+from middleware.search.json_text import Unreadable, load_strict, replace_lone_surrogates
 from middleware.search.query_string import MAX_CHARS, read_query_string
 from middleware.search.query_text import find_query_text
 from middleware.search.reasons import Reason
@@ -94,7 +94,7 @@ def _plan(request: SearchRequest, variant: str, settings: Settings) -> Plan | Re
     except Unreadable:
         return Reason.MALFORMED
     resolved = resolve(variant, sections.candidates[0][1], settings)
-    text = (own.get("query_text") or _query_text(body, parameters))[:MAX_CHARS]
+    text = replace_lone_surrogates((own.get("query_text") or _query_text(body, parameters))[:MAX_CHARS])
     reason = _unfit_search(body, parameters) or _unfit_page(page, resolved.window) or _unfit_text(text)
     if reason:
         return reason

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from urllib.parse import unquote, unquote_plus
+from urllib.parse import unquote_to_bytes
 
 _SEARCH_METHODS = ("GET", "POST")
 # Elasticsearch reads ";" between parameters like "&".
@@ -53,7 +53,7 @@ def read_search_target(method: str, target: str) -> SearchTarget | None:
     segments = [segment for segment in path.split("/") if segment]
     if not 1 <= len(segments) <= 2 or segments[-1] != "_search":
         return None
-    expression = unquote(segments[0]) if len(segments) == 2 else ""
+    expression = _text(segments[0]) if len(segments) == 2 else ""
     if expression.startswith("_") and expression != "_all":
         return None
     return SearchTarget(path, query, tuple(part.strip() for part in expression.split(",") if part.strip()))
@@ -61,4 +61,9 @@ def read_search_target(method: str, target: str) -> SearchTarget | None:
 
 def _decode(part: str) -> tuple[str, str]:
     name, _, value = part.partition("=")
-    return unquote_plus(name), unquote_plus(value)
+    return _text(name.replace("+", " ")), _text(value.replace("+", " "))
+
+
+def _text(raw: str) -> str:
+    """Percent-encoded or bare UTF-8 bytes, decoded."""
+    return unquote_to_bytes(raw.encode("latin-1")).decode("utf-8", "replace")

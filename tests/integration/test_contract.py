@@ -181,6 +181,13 @@ def test_over_all_pages_every_hit_appears_once_and_as_elasticsearch_wrote_it(
     outcomes[check_pages(node, proxy, search, size, variant)] += 1
 
 
+@pytest.mark.parametrize("path", ["/_search", "/_all/_search"])
+def test_a_search_without_an_index_is_reranked_where_all_its_hits_are_ours(node: str, proxy: str, path: str) -> None:
+    ours = {"terms": {"_index": [FIRST, SECOND]}}  # the node may hold the indices of other tests
+    search = Search(path, (), {"query": {"bool": {"must": {"match": {"title": "quark"}}, "filter": ours}}})
+    assert check_pages(node, proxy, search, 10, "medium") == "applied"
+
+
 def test_most_of_the_searches_drawn_were_reranked() -> None:
     assert outcomes["applied"] > sum(outcomes.values()) / 4, outcomes
     assert outcomes["sort"], outcomes
