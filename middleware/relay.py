@@ -6,13 +6,14 @@ gunicorn's own worker joins repeated request headers, adds `Server` and `Date`, 
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
 from gunicorn import util
-from gunicorn.http import wsgi
+from gunicorn.http import Request, RequestParser, wsgi
 from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
 from gunicorn.workers.gthread import ThreadWorker
 
@@ -20,6 +21,7 @@ from middleware.errors import MiddlewareError, RequestError
 from middleware.front import RAW_HEADERS
 from middleware.message import phrase
 
+_HIGH_BYTE = re.compile(rb"[\x80-\xff]")
 _STATUS = {LimitRequestLine: 414, LimitRequestHeaders: 431}
 
 
@@ -40,8 +42,44 @@ class RelayResponse(wsgi.Response):  # type: ignore[misc]
         return [*lines, "Transfer-Encoding: chunked\r\n"] if self.chunked else lines
 
 
+class RelayRequest(Request):  # type: ignore[misc]
+    """A request with its target and header names as they were on the wire.
+
+    gunicorn refuses bytes above 127 in the target, which `curl` sends for `?q=...` in any script but Latin, and
+    writes all names in capitals.
+    """
+
+    wire_headers: tuple[tuple[str, str], ...] = ()
+
+    def parse_request_line(self, line_bytes: bytes) -> None:
+        """Let gunicorn read the line with those bytes percent-encoded, then keep the target as it came."""
+        super().parse_request_line(_HIGH_BYTE.sub(lambda found: b"%%%02X" % found[0][0], line_bytes))
+        if _HIGH_BYTE.search(line_bytes):
+            self.uri = line_bytes.split(b" ", 2)[1].decode("latin-1")
+
+    def parse_headers(self, data: bytes, from_trailer: bool = False) -> list[tuple[str, str]]:
+        """gunicorn's headers; `wire_headers` are the same with the names as they came."""
+        headers: list[tuple[str, str]] = super().parse_headers(data, from_trailer)
+        if not from_trailer:
+            names = (line.partition(b":")[0].decode("latin-1") for line in data.split(b"\r\n"))
+            self.wire_headers = tuple((name, value) for name, (_, value) in zip(names, headers, strict=True))
+        return headers
+
+
+class RelayParser(RequestParser):  # type: ignore[misc]
+    """Reads the requests of one connection."""
+
+    mesg_class = RelayRequest
+
+
 class RelayWorker(ThreadWorker):  # type: ignore[misc]
     """gunicorn's threaded worker with raw headers in the environment and `RelayResponse` as its writer."""
+
+    def handle(self, conn: Any) -> Any:
+        """Serve what comes on a connection, read by our parser."""
+        if conn.parser is None:
+            conn.parser = RelayParser(self.cfg, conn.sock, conn.client)
+        return super().handle(conn)
 
     def handle_request(self, req: Any, conn: Any) -> bool:
         """Serve one request; returns whether the connection may be kept."""
@@ -52,7 +90,7 @@ class RelayWorker(ThreadWorker):  # type: ignore[misc]
                 req, conn.sock, conn.client, conn.server, self.cfg, response_class=RelayResponse
             )
             environ["wsgi.multithread"] = True
-            environ[RAW_HEADERS] = req.headers
+            environ[RAW_HEADERS] = req.wire_headers
             if not self.alive or len(self.keepalived_conns) >= self.max_keepalived:
                 response.force_close()
             self._run_app(environ, response, req)

@@ -67,7 +67,8 @@ class _Relaying:
             remedy = "set upstream.ca_file to the CA that signed its certificate"
             raise NodeUnreachable(f"{self.host}:{self.port}: TLS failed: {_brief(error)}; {remedy}") from error
         except (HTTPError, OSError) as error:
-            raise NodeUnreachable(f"{self.host}:{self.port} cannot be reached: {_brief(error)}") from error
+            cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
+            raise NodeUnreachable(f"{self.host}:{self.port} cannot be reached: {_brief(cause)}") from error
         self.sock.settimeout(self._silence_s)
 
     def request(self, method: str, url: str, body: Any = None, headers: Any = None, **options: Any) -> None:

@@ -111,7 +111,22 @@ def test_a_post_on_a_connection_that_breaks_is_sent_once_and_answered_502(start_
     node.close()
 
 
-def test_a_cluster_that_goes_down_is_a_502_and_is_found_again_when_it_returns(start_proxy_process):
+def test_a_node_that_goes_away_is_a_502_and_is_found_again_when_it_returns(start_proxy_process):
+    node = Recorder()
+    proxy = start_proxy_process({"upstream": {"urls": [node.url]}})
+    assert call(f"{proxy.url}/x").status == 200
+    node.close()
+    for path in ("x", "products/_search?q=shoe"):
+        answer = call(f"{proxy.url}/{path}")
+        assert (answer.status, answer.json["status"]) == (502, 502)
+        assert "Connection refused" in answer.json["error"]["reason"]
+    returned = Recorder(port=node.port)
+    assert call(f"{proxy.url}/x").status == 200
+    returned.close()
+
+
+@pytest.mark.slow
+def test_an_elasticsearch_that_goes_down_is_a_502_and_is_found_again_when_it_returns(start_proxy_process):
     from middleware.nodes.launch import start_node
 
     data = Path("/var/tmp") / f"es-rerank-test-{uuid.uuid4().hex}"

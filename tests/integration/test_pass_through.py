@@ -162,3 +162,39 @@ def test_a_request_that_is_not_http_gets_an_error_in_elasticsearchs_shape(port, 
     assert head.split()[1] == status
     assert body.startswith(b'{"error": {"root_cause"')
     assert b"Traceback" not in body
+
+
+def test_raw_bytes_in_the_request_line_arrive_raw(recorder, port):
+    line = "GET /_search?q=手机 HTTP/1.1".encode()
+    exchange(port, line + b"\r\nHost: shop\r\nX-Rerank: off\r\nConnection: close\r\n\r\n")
+    assert lines_of(recorder.requests[-1])[0] == line
+
+
+def test_a_post_without_a_length_has_no_body(recorder, port):
+    exchange(port, b"POST /i/_refresh HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n")
+    assert recorder.requests[-1].endswith(b"\r\n\r\n")
+
+
+def test_a_request_with_two_lengths_is_refused_and_never_reaches_the_node(recorder, port):
+    before = len(recorder.requests)
+    head = b"POST /_bulk HTTP/1.1\r\nHost: shop\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert exchange(port, head + b"0\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+    assert len(recorder.requests) == before
+
+
+def test_an_answer_with_a_length_and_chunks_comes_back_with_chunks_alone(recorder, port):
+    recorder.answer = lambda _request: (
+        b"HTTP/1.1 200 OK\r\ncontent-length: 999\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n"
+    )
+    try:
+        received = exchange(port, b"GET /x HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n")
+    finally:
+        recorder.answer = lambda _request: b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"
+    head, _, body = received.partition(b"\r\n\r\n")
+    assert b"content-length" not in head.lower()
+    assert body == b"2\r\nab\r\n0\r\n\r\n"
+
+
+def test_header_names_keep_their_case(recorder, port):
+    exchange(port, b"GET /x HTTP/1.1\r\nHost: shop\r\nX-oPaQue-ID: 1\r\nauthorization: a\r\nConnection: close\r\n\r\n")
+    assert lines_of(recorder.requests[-1])[1:] == [b"Host: shop", b"X-oPaQue-ID: 1", b"authorization: a"]

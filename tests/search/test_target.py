@@ -94,3 +94,10 @@ def test_a_query_that_elasticsearch_reads_otherwise_is_not_well_formed(query, so
     target = read_search_target("GET", f"/_search?{query}")
     assert target is not None
     assert target.well_formed is sound
+
+
+def test_bare_utf_8_in_the_target_reads_like_its_percent_encoding():
+    bare = read_search_target("GET", "/手机/_search?q=红+鞋".encode().decode("latin-1"))
+    encoded = read_search_target("GET", "/%E6%89%8B%E6%9C%BA/_search?q=%E7%BA%A2%20%E9%9E%8B")
+    assert bare.parameters() == encoded.parameters() == {"q": "红 鞋"}
+    assert bare.indices == encoded.indices == ("手机",)
