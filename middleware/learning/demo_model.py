@@ -8,9 +8,9 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -21,8 +21,8 @@ from middleware.config import cache_dir
 from middleware.errors import CommandError
 from middleware.learning import demo_pairs, product_pieces, pseudo_queries, starter, training_loop
 from middleware.learning.demo_pairs import TEMPLATE, Share, make_pairs
-from middleware.learning.starter import load_starter
-from middleware.learning.training_loop import Recipe, fit
+from middleware.learning.starter import Starter, load_starter
+from middleware.learning.training_loop import Recipe, ShowStep, Stalled, TextPair, fit
 
 __all__ = ["MAX_TOKENS", "TEMPLATE", "ensure_demo_model"]
 
@@ -78,24 +78,36 @@ def _alone(lock: Path) -> Iterator[None]:
 def _train_into(folder: Path, catalog: DemoCatalog, share: Share, recipe: Recipe, console: Console) -> None:
     started = time.monotonic()
     with _progress(console) as progress:
-        task = progress.add_task("Training the demo cross-encoder: inventing searches", total=None, loss="")
-        try:
-            pairs = make_pairs(catalog, share, recipe.seed)
-            untrained = load_starter([(each["title"], each.get("title_zh", "")) for each in catalog.products])
-        except ImportError as error:
-            raise CommandError(f"{error.name} is not installed; pip install 'es-rerank[train]'") from error
-        progress.update(task, description=f"Training the demo cross-encoder on {len(pairs)} pairs")
+        task = progress.add_task("Demo cross-encoder: inventing searches", total=None, loss="")
 
         def show(step: int, steps: int, loss: float) -> None:
             progress.update(task, completed=step, total=steps, loss=f"loss {loss:.3f}")
 
-        fit(untrained, pairs, recipe, show)
+        try:
+            pairs = make_pairs(catalog, share, recipe.seed)
+            progress.update(task, description=f"Demo cross-encoder: training on {len(pairs)} pairs")
+            trained = _fit(catalog, pairs, recipe, show)
+        except ImportError as error:
+            raise CommandError(f"{error.name} is not installed; pip install 'es-rerank[train]'") from error
     made_of = {"share": asdict(share), "recipe": asdict(recipe), "pairs": len(pairs)}
-    _save(folder, untrained, made_of)
+    _save(folder, trained, made_of)
     console.print(f"Trained in {time.monotonic() - started:.0f} s; kept in {folder}")
 
 
-def _save(folder: Path, trained: starter.Starter, made_of: dict[str, object]) -> None:
+def _fit(catalog: DemoCatalog, pairs: Sequence[TextPair], recipe: Recipe, show: ShowStep) -> Starter:
+    """The trained model; where a training stalls (rounding differs between machines), again more gently."""
+    titles = [(each["title"], each.get("title_zh", "")) for each in catalog.products]
+    for rate in (recipe.learning_rate, recipe.learning_rate / 2):
+        starter_model = load_starter(titles)
+        try:
+            fit(starter_model, pairs, replace(recipe, learning_rate=rate), show)
+        except Stalled:
+            continue
+        return starter_model
+    raise CommandError("the demo cross-encoder did not learn; give a model of your own with --model")
+
+
+def _save(folder: Path, trained: Starter, made_of: dict[str, object]) -> None:
     """All or nothing: written beside, then renamed."""
     unfinished = folder.with_name(f"{folder.name}.{os.getpid()}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)

