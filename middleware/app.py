@@ -6,6 +6,7 @@ import atexit
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import quote
 
 from flask import Flask
 
@@ -22,6 +23,7 @@ from middleware.second_stage import SecondStage
 from middleware.upstream import Upstream, read_all
 
 _MAX_PROFILE_BYTES = 16 * 1024 * 1024
+_PROFILE_TIMEOUT_MS = 5000
 
 
 def create_app(
@@ -34,13 +36,14 @@ def create_app(
 
     `upstream` and `make_engine` are the seams through which tests bring theirs.
     """
+    profile_upstream = upstream or _make_profile_upstream(settings)
     upstream = upstream or Upstream(settings.upstream)
     metrics = Metrics()
     engines = {name: make_engine(model) for name, model in settings.models.items()}
     for engine in engines.values():
         engine.start()
         atexit.register(engine.stop)
-    profiles = _make_profile_reader(settings, upstream) if settings.profiles.enabled else None
+    profiles = _make_profile_reader(settings, profile_upstream) if settings.profiles.enabled else None
     proxy = SearchProxy(settings, upstream, SecondStage(settings, engines), profiles, metrics)
     flask = Flask("middleware")
     flask.json.sort_keys = False  # type: ignore[attr-defined]
@@ -49,24 +52,35 @@ def create_app(
     return Front(proxy, upstream.forward, flask)
 
 
+def _make_profile_upstream(settings: Settings) -> Upstream:
+    """Connections of their own, which give up soon: a silent node must not hold up the readers of profiles."""
+    patience = min(_PROFILE_TIMEOUT_MS, settings.upstream.read_timeout_ms)
+    return Upstream(settings.upstream.model_copy(update={"read_timeout_ms": patience}))
+
+
 def _make_profile_reader(settings: Settings, upstream: Upstream) -> ProfileReader:
     products = settings.indices.get(settings.profiles.products_index)
     fields = products.features if products else FeatureFields()
-    return ProfileReader(settings.profiles, fields, make_fetch(upstream))
+    reader = ProfileReader(settings.profiles, fields, make_fetch(upstream))
+    atexit.register(reader.close)
+    return reader
 
 
 def make_fetch(upstream: Upstream) -> Fetch:
     """A search of ours on one index, with the given headers: (index, body, headers) -> decoded answer."""
 
     def fetch(index: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> Mapping[str, Any]:
-        request = Request("POST", f"/{index}/_search", tuple(headers.items()))
+        request = Request("POST", f"/{quote(index, safe=',*<>-')}/_search", tuple(headers.items()))
         answer = upstream.search(request, request.target, json.dumps(body).encode())
         data = read_all(answer, _MAX_PROFILE_BYTES)
         if answer.status == 404:
             return {"hits": {"hits": []}}
         if answer.status != 200 or data is None:
             raise UpstreamError(f"search on {index} was answered with status {answer.status}")
-        decoded: Mapping[str, Any] = json.loads(data)
+        try:
+            decoded: Mapping[str, Any] = json.loads(data)
+        except ValueError as error:
+            raise UpstreamError(f"search on {index} was answered with something that is not JSON") from error
         return decoded
 
     return fetch

@@ -1,0 +1,71 @@
+"""A profile from real events changes the order of a real search, for its user only, and the explanation says why."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from http_call import call
+
+pytestmark = pytest.mark.integration
+INDEX, EVENTS = "personal-products", "personal-events"
+SEARCH = {"query": {"match": {"title": "phone"}}, "size": 6}
+
+
+@pytest.fixture(scope="module")
+def proxy(upstream_url, start_proxy_process, tiny_model_folder) -> str:
+    products = [{"title": "phone", "brand": brand, "category": "Phones", "price": price}
+                for brand, price in (("Acme", 100), ("Bolt", 900), ("Core", 300)) for _ in range(2)]  # fmt: skip
+    lines = []
+    for number, product in enumerate(products):
+        lines += [{"index": {"_index": INDEX, "_id": str(number)}}, product]
+    for user, number in (("anna", 2), ("ben", 4)):
+        for action in ("click", "purchase"):
+            event = {"client_id": user, "action_name": action, "timestamp": "2099-01-01T00:00:00Z"}
+            detail = {"event_attributes": {"object": {"object_id": str(number)}}}
+            lines += [{"index": {"_index": EVENTS}}, {**event, **detail}]
+    body = "".join(json.dumps(line) + "\n" for line in lines).encode()
+    headers = {"Content-Type": "application/x-ndjson"}
+    assert call(f"{upstream_url}/_bulk?refresh=true", body, headers).status == 200
+    configuration = {
+        "upstream": {"urls": [upstream_url]},
+        "models": {"tiny": {"source": str(tiny_model_folder)}},
+        "indices": {INDEX: {"template": "{title}"}},
+        "profiles": {"events_index": EVENTS, "products_index": INDEX, "budget_ms": 30_000},
+        "variants": {"default": {"weights": {"cross_encoder": 0.1, "brand_affinity": 1.0}}},
+        "budget_ms": 30_000,
+    }
+    return start_proxy_process(configuration, wait_for="ready").url
+
+
+def search(proxy: str, path: str, user: str | None) -> dict:
+    answer = call(f"{proxy}{path}", SEARCH, {"X-Rerank-User": user} if user else None)
+    assert answer.status == 200, answer.body
+    return answer.json
+
+
+def brands(found: dict) -> list[str]:
+    return [hit["_source"]["brand"] for hit in found["hits"]["hits"]]
+
+
+@pytest.mark.parametrize(("user", "liked"), [("anna", "Bolt"), ("ben", "Core")])
+def test_the_brand_a_user_bought_comes_first_for_that_user(proxy, user, liked):
+    assert brands(search(proxy, f"/{INDEX}/_search", user))[:2] == [liked, liked]
+
+
+def test_a_user_without_events_sees_what_everybody_sees(proxy):
+    assert brands(search(proxy, f"/{INDEX}/_search", "nobody")) == brands(search(proxy, f"/{INDEX}/_search", None))
+
+
+def test_the_explanation_names_the_feature_that_moved_the_hit(proxy):
+    told = search(proxy, f"/_rerank/explain/{INDEX}/_search", "anna")
+    first, last = told["hits"][0], told["hits"][-1]
+    assert told["profile"]["brand_affinity"]["bolt"] > 0
+    assert first["contributions"]["brand_affinity"] > 0 == last["contributions"]["brand_affinity"]
+    assert sum(first["contributions"].values()) == pytest.approx(first["fused_score"], abs=1e-5)
+
+
+def test_the_explanation_of_a_search_that_is_not_reranked_says_why(proxy):
+    answer = call(f"{proxy}/_rerank/explain/{INDEX}/_search", {})
+    assert answer.status == 400
+    assert "no_query_text" in answer.json["error"]["reason"]
