@@ -53,7 +53,7 @@ class Reason(StrEnum):
     RERANK_FAILED = "rerank_failed", "another failure of the second stage"
     FIRST_STAGE_FAILED = (
         "first_stage_failed",
-        "the first-stage request was refused or unreadable; the search was sent as it was",
+        "the first-stage request was refused, answered in part or unreadable; the search was sent as it was",
     )
     RESPONSE_TOO_LARGE = "response_too_large", "the first-stage answer is larger than `server.max_response_bytes`"
 
