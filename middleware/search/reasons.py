@@ -56,13 +56,3 @@ class Reason(StrEnum):
         "the first-stage request was refused, answered in part or unreadable; the search was sent as it was",
     )
     RESPONSE_TOO_LARGE = "response_too_large", "the first-stage answer is larger than `server.max_response_bytes`"
-
-
-def write_table() -> str:
-    """The README's table of reasons, as `python -m middleware.search.reasons` prints it."""
-    lines = (f"| `{reason}` | {reason.meaning} |" for reason in Reason)
-    return "\n".join(("| reason | why |", "|---|---|", *lines))
-
-
-if __name__ == "__main__":
-    print(write_table())
