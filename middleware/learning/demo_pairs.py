@@ -27,7 +27,7 @@ _TARGET_OF_GRADE = {0: 0.0, 1: 0.3, 2: 0.65, 3: 1.0}
 class Share:
     """How much of what goes into the training pairs."""
 
-    invented_searches: int = 900
+    invented_searches: int = 950
     passes_over_judgments: int = 2
     judged_per_query: int = 14
     bi_encoder: float = 0.25

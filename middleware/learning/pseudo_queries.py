@@ -43,7 +43,7 @@ class Inventor:
             (20, self._wish_model),
             (24, self._wish_title_part),
             (14, self._wish_accessory),
-            (10, self._wish_category),
+            (18, self._wish_category),
             (16, self._wish_chinese),
             (8, self._wish_mixed),
             (8, self._wish_description),
@@ -105,9 +105,12 @@ class Inventor:
         return self._rng.choice(orders), [*thing, device, *colour]
 
     def _wish_category(self, anchor: Product) -> tuple[list[str], list[str]] | None:
-        name = self._rng.choice((anchor.category, anchor.category.split(" & ")[0]))
-        extra = self._maybe(0.7, [anchor.brand, *anchor.traits])
-        return self._rng.choice(([*extra, name], [name, *extra])), extra
+        first = anchor.category.split(" & ")[0]
+        names = [anchor.category, first, first.removesuffix("s"), str(anchor.document.get("category_zh", ""))]
+        name = self._maybe(1.0, names)
+        extra = self._maybe(0.6, [anchor.brand, *anchor.traits])
+        # The name is a term, too: what mentions it without being it, as ink does a printer, is the nearest miss.
+        return self._rng.choice(([*extra, *name], [*name, *extra])), [*extra, *name]
 
     def _wish_chinese(self, anchor: Product) -> tuple[list[str], list[str]] | None:
         if not anchor.chinese:
