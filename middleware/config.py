@@ -153,9 +153,9 @@ class WeightSettings(Section):
 
     cross_encoder: Weight = Field(1.0, description="The cross-encoder's score.")
     first_stage: Weight = Field(0.25, description="Elasticsearch's score, scaled to 0..1 within the window.")
-    brand_affinity: Weight = Field(0.15, description="How much of the user's behaviour is on this hit's brand.")
+    brand_affinity: Weight = Field(0.3, description="How much of the user's behaviour is on this hit's brand.")
     category_affinity: Weight = Field(0.1, description="How much of the user's behaviour is in this hit's category.")
-    price_fit: Weight = Field(0.05, description="How near this hit's price is to the user's usual price.")
+    price_fit: Weight = Field(0.15, description="How near this hit's price is to the user's usual price.")
 
 
 class VariantSettings(Section):

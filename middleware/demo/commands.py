@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from typing import Annotated
 
 import typer
 from rich.console import Console
+
+_PIPE_WIDTH = 140
 
 
 def demo(
@@ -21,7 +25,14 @@ def demo(
     """Show what reranking changes: a real Elasticsearch with a catalogue, the proxy before it, six queries."""
     from middleware.demo.run import DemoOptions, run_demo
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        run_demo(DemoOptions(once, model, upstream, evaluate), Console())
+        run_demo(DemoOptions(once, model, upstream, evaluate), _make_console())
     except KeyboardInterrupt:
         Console().print("Stopped.")
+
+
+def _make_console() -> Console:
+    """The terminal; wide enough for two columns of titles where the output goes to a file or a pipe."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_PIPE_WIDTH)

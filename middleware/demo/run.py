@@ -24,7 +24,7 @@ from middleware.config import cache_dir
 from middleware.demo.client import INDEX, ShopClient
 from middleware.demo.show import show_next_steps, show_personal, show_queries
 from middleware.errors import CommandError
-from middleware.learning.demo_model import TEMPLATE, ensure_demo_model
+from middleware.learning.demo_model import MAX_TOKENS, TEMPLATE, ensure_demo_model
 from middleware.learning.evaluation import compare_searches
 from middleware.learning.hub import find_model
 from middleware.nodes.launch import find_free_port, start_node
@@ -99,7 +99,7 @@ def _write_config(folder: Path, upstream: str, url: str, model: str) -> Path:
     settings = {
         "upstream": {"urls": [upstream]},
         "server": {"bind": url.removeprefix("http://")},
-        "models": {"default": {"source": model, "max_tokens": 96}},
+        "models": {"default": {"source": model, "max_tokens": MAX_TOKENS}},
         "indices": {INDEX: {"template": TEMPLATE}},
         "budget_ms": 5000,
     }

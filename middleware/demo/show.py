@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -86,7 +87,9 @@ def _why(explanation: Mapping[str, Any]) -> str:
     gains = {name: first["contributions"].get(name, 0.0) for name in _PERSONAL}
     liked = ", ".join(f"{name} {share:.0%}" for name, share in list(profile["brand_affinity"].items())[:3])
     parts = ", ".join(f"{name} {value:+.3f}" for name, value in gains.items())
-    return f"likes {liked or 'no brand yet'}; the first hit got {parts}"
+    usual = profile["price_log_mean"]
+    price = f", usually pays about {math.exp(usual):.0f}" if usual is not None else ""
+    return f"likes {liked or 'no brand yet'}{price}; the first hit got {parts}"
 
 
 def show_next_steps(console: Console, url: str, upstream: str, config: str, serving: bool) -> None:

@@ -41,10 +41,11 @@ class Comparison:
 
     def __str__(self) -> str:
         low, high = self.interval
+        p_value = f"p = {self.p_value:.3f}" if self.p_value >= 0.001 else "p < 0.001"
         before, after = self.before.mean[MAIN_MEASURE], self.after.mean[MAIN_MEASURE]
         return (
             f"{MAIN_MEASURE} {before:.3f} -> {after:.3f}, {self.difference:+.3f} "
-            f"(95 % {low:+.3f} to {high:+.3f}, p = {self.p_value:.4f}, {len(self.after.by_query)} queries)"
+            f"(95 % {low:+.3f} to {high:+.3f}, {p_value}, {len(self.after.by_query)} queries)"
         )
 
 

@@ -52,6 +52,7 @@ def test_a_ranking_that_is_better_everywhere_is_significantly_better():
     # of all 2^12 ways to set the signs only 2 reach this difference
     assert comparison.p_value == pytest.approx(2 / 2**12, abs=4e-4)
     assert "0.631 -> 1.000, +0.369" in str(comparison)
+    assert "p < 0.001, 12 queries" in str(comparison)
 
 
 def test_equal_rankings_do_not_differ():
