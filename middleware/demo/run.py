@@ -88,6 +88,7 @@ def _choose_model(asked: str | None, console: Console) -> str:
     if asked is None:
         console.print("Model: the demo cross-encoder, trained here ([cyan]--model org/name[/] takes one from a hub)")
         return str(ensure_demo_model(console=console))
+    console.print(f"Model: looking for {asked} ...")
     trouble = find_model(asked)
     if trouble:
         console.print(f"[yellow]{asked} cannot be had ({trouble}); taking the demo cross-encoder instead[/]")
