@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from middleware.config import FeatureFields
@@ -19,11 +19,6 @@ class HitFields:
     price: float | None = None
 
 
-def collect_values(source: object, path: str) -> list[object]:
-    """The leaves of a JSON document at a dotted path, through arrays and through keys that hold dots themselves."""
-    return list(_walk(source, path))
-
-
 def read_hit_fields(values: Mapping[str, Sequence[object]], fields: FeatureFields) -> HitFields:
     """Fields of one hit from its values by field name; what is missing or malformed is left out, never an error.
 
@@ -35,20 +30,6 @@ def read_hit_fields(values: Mapping[str, Sequence[object]], fields: FeatureField
         category=_names(_values_of(values, fields.category)),
         price=min(prices, default=None),
     )
-
-
-def _walk(node: object, path: str) -> Iterator[object]:
-    if isinstance(node, list | tuple):
-        for item in node:
-            yield from _walk(item, path)
-    elif not path:
-        yield node
-    elif isinstance(node, Mapping):
-        for key, child in node.items():
-            if key == path:
-                yield from _walk(child, "")
-            elif path.startswith(f"{key}."):
-                yield from _walk(child, path[len(key) + 1 :])
 
 
 def _values_of(values: Mapping[str, Sequence[object]], field: str | None) -> Sequence[object]:

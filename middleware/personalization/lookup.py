@@ -8,7 +8,8 @@ from itertools import islice
 from middleware.config import FeatureFields, ProfileSettings
 from middleware.errors import UpstreamError
 from middleware.personalization.events import Event, parse_events
-from middleware.personalization.fields import HitFields, collect_values, read_hit_fields
+from middleware.personalization.fields import HitFields, read_hit_fields
+from middleware.search.document import read_values
 
 Body = dict[str, object]
 PRODUCTS_PER_SEARCH = 1000
@@ -60,8 +61,8 @@ def read_products(
     products: dict[str, HitFields] = {}
     for hit in _hits(answer):
         source = hit.get("_source")
-        object_ids = collect_values(source, settings.id_field) if settings.id_field else [hit.get("_id")]
-        fields = read_hit_fields({name: collect_values(source, name) for name in features.names}, features)
+        object_ids = read_values(source, settings.id_field) if settings.id_field else [hit.get("_id")]
+        fields = read_hit_fields({name: read_values(source, name) for name in features.names}, features)
         products |= {str(object_id): fields for object_id in object_ids}
     return products
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from middleware.config import FeatureFields
-from middleware.personalization.fields import HitFields, collect_values, read_hit_fields
+from middleware.personalization.fields import HitFields, read_hit_fields
+from middleware.search.document import read_values
 
 FIELDS = FeatureFields()
 
@@ -53,23 +54,6 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_no_value_whatever_raises(source):
-    values = {name: collect_values(source, name) for name in ("brand", "a.b", "b")}
+    values = {name: read_values(source, name) for name in ("brand", "a.b", "b")}
     fields = read_hit_fields(values, FeatureFields(brand="brand", category="a.b", price="b"))
     assert fields.price is None or fields.price > 0
-
-
-@pytest.mark.parametrize(
-    ("source", "path", "expected"),
-    [
-        ({"a": {"b": 1}}, "a.b", [1]),
-        ({"a.b": 1}, "a.b", [1]),
-        ({"a": [{"b": 1}, {"b": [2, 3]}, {"c": 4}]}, "a.b", [1, 2, 3]),
-        ({"a": {"b.c": 1}}, "a.b.c", [1]),
-        ({"a": [[1], []]}, "a", [1]),
-        ({"a": {"b": 1}}, "a", [{"b": 1}]),
-        ({"ab": 1}, "a", []),
-        (None, "a", []),
-    ],
-)
-def test_values_are_collected_at_a_dotted_path(source, path, expected):
-    assert collect_values(source, path) == expected

@@ -58,6 +58,7 @@ def test_a_broken_template_says_what_is_wrong(template) -> None:
         ({"a": None}, "a", []),
         ({"a": {"b": 1}}, "a", []),
         ({"a": []}, "a", []),
+        ({"a": [[1], []]}, "a", [1]),
         ({"ab": 1}, "a", []),
         (None, "a", []),
         ("text", "a", []),
