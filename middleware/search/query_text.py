@@ -26,7 +26,11 @@ _CHILDREN: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def find_query_text(query: Any) -> str:
+def find_retriever_text(_retriever: Any) -> str:
+    return ""
+
+
+def find_query_text(query: Any, term_fields: Any = ()) -> str:
     """All texts of the query's full-text leaves, each once, joined by a space; empty where there is none."""
     texts = dict.fromkeys(" ".join(text.split()) for text in _walk(query, 0))
     return " ".join(text for text in texts if text)
