@@ -18,12 +18,12 @@ from middleware.search.formats import read_text
 from middleware.search.hits import Answer, SearchResponse, read_answer
 from middleware.search.json_text import Unreadable
 from middleware.search.plan import Plan
-from middleware.search.request import Search, SearchRequest, encode_body
+from middleware.search.request import TEMPLATE_OPTIONS, Search, SearchRequest, encode_body
 from middleware.search.response import PageHit, Ranking
 from middleware.upstream import Upstream, read_all
 
 _RENDER = "/_render/template"
-_TEMPLATE, _OPTIONS = ("id", "source", "params"), ("explain", "profile")
+_TEMPLATE = ("id", "source", "params")
 _JSON = {"Content-Type": "application/json", "Accept": "application/json"}
 BUSY = (429, 502, 503, 504)
 _log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class FirstStage:
 
     def _render(self, request: Request, search: Search) -> Mapping[str, Any]:
         wanted = {name: search.body[name] for name in _TEMPLATE if name in search.body}
-        if set(search.body) - {*_TEMPLATE, *_OPTIONS}:
+        if set(search.body) - {*_TEMPLATE, *TEMPLATE_OPTIONS}:
             raise Unreadable("not a template search, or one that only renders")
         rendering = Request("POST", _RENDER, request.headers)
         response = self._upstream.search(rendering, _RENDER, encode_body(wanted), _JSON)
@@ -69,8 +69,8 @@ class FirstStage:
         if not isinstance(body, dict):
             raise Unreadable("the rendered template is not a search body")
         # A template search sets its options anew, whatever its template says.
-        options = {name: search.body[name] for name in _OPTIONS if name in search.body}
-        return {name: value for name, value in body.items() if name not in _OPTIONS} | options
+        options = {name: search.body[name] for name in TEMPLATE_OPTIONS if name in search.body}
+        return {name: value for name, value in body.items() if name not in TEMPLATE_OPTIONS} | options
 
     def ask(self, request: Request, asked: SearchRequest, plans: Sequence[Planned]) -> Recall | Response:
         """The window of each planned search; the answer as it came where the cluster is busy.
@@ -104,8 +104,6 @@ class FirstStage:
         for plan, response, ranking in pages:
             positions = sorted(ranking.page(plan))
             wanted.append((plan, positions, [response.hits[position] for position in positions]))
-        if not any(positions for _, positions, _ in wanted):
-            return [{} for _ in pages]
         outgoing = page_request(asked, [(plan, hits) for plan, _, hits in wanted])
         answer = read_answer(
             self._text(asked, self._search(request, asked, outgoing)), is_multi=asked.target.form.is_multi

@@ -136,7 +136,7 @@ class SearchProxy:
     ) -> Response:
         """Send the client's own request; its answer, errors included, is what the client would have got without us."""
         decided = without_own_syntax(planning.asked, [reason])
-        if planning.asked.is_template or decided.body is None:
+        if decided.body is None:
             response = self._upstream.forward(request, safe=True)
         else:
             response = self._upstream.search(request, decided.target or request.target, decided.body, decided.headers)

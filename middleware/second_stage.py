@@ -125,10 +125,14 @@ def make_ranking(plan: Plan, response: SearchResponse, scored: Scored) -> Rankin
 
 
 def _floor(plan: Plan, response: SearchResponse) -> float:
-    """The score that no hit beyond the window exceeds; a window that is not full has none beyond it."""
+    """The score that no hit beyond the window exceeds; a window that is not full has none beyond it.
+
+    A score s of `text_similarity_reranker` is max(s, 0) + min(exp(s), 1), which is 1 + s for one in [0, 1].
+    """
+    if plan.wish.model_only:
+        return 1.0
     window = plan.variant.window
-    is_full = len(response.hits) >= window and not plan.wish.limits_hits
-    return response.hits[window - 1].first_stage_score if is_full else 0.0
+    return response.hits[window - 1].first_stage_score if len(response.hits) >= window else 0.0
 
 
 def _order(plan: Plan, window: Window, scores: FloatArray, model: str, profile: Profile | None) -> Scored:

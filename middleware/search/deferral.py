@@ -69,9 +69,9 @@ def is_window_parameter(name: str) -> bool:
 
 
 def page_body(body: Mapping[str, Any], hits: Sequence[Hit]) -> dict[str, Any]:
-    """The client's body for these hits of the window alone."""
+    """The client's body for these hits of the window alone; for none, so that what is wrong with it is still said."""
     rest = {name: value for name, value in body.items() if name not in _WHOLE}
-    only = _in_groups(body["collapse"]["field"], hits) if "collapse" in body else _with_ids(hits)
+    only = _only(body, hits)
     given = body.get("post_filter")
     both = {"bool": {"filter": [given, only]}} if given else only
     return {**rest, "post_filter": both, "size": len(hits), "track_total_hits": False}
@@ -94,6 +94,12 @@ def match_page(wanted: Sequence[Hit], found: Sequence[Hit]) -> list[Hit] | None:
     by_name = {hit.name: hit for hit in found}
     matched = [by_name[hit.name] for hit in wanted if hit.name in by_name]
     return matched if len(matched) == len(wanted) == len(by_name) else None
+
+
+def _only(body: Mapping[str, Any], hits: Sequence[Hit]) -> dict[str, Any]:
+    if not hits:
+        return {"match_none": {}}
+    return _in_groups(body["collapse"]["field"], hits) if "collapse" in body else _with_ids(hits)
 
 
 def _with_ids(hits: Sequence[Hit]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from middleware.search.added_fields import shield_top_hits
 from middleware.search.deferral import is_page_parameter, is_window_parameter, page_body, window_body
 from middleware.search.hits import Hit
 from middleware.search.plan import Plan, Skip
-from middleware.search.request import Search, SearchRequest, encode_body, encode_lines, is_read_by_templates
+from middleware.search.request import Search, SearchRequest, encode_body, encode_lines
 
 _IN_THE_BODY = ("source", "source_content_type")
 _OURS = ("from", "size", "filter_path", *_IN_THE_BODY)
@@ -37,12 +37,12 @@ def window_request(request: SearchRequest, plans: Sequence[Planned]) -> Outgoing
     (plan,) = plans
     assert isinstance(plan, Plan)
     keep = _window_parameters if plan.deferral else _keeps
-    return _outgoing(request, keep, _preference(plan.preference), encode_body(_window_body(plan)))
+    return _outgoing(request, keep, _preference(plan.preference), encode_body(plan.search.outgoing(_window_body(plan))))
 
 
 def page_request(request: SearchRequest, pages: Sequence[tuple[Plan, Sequence[Hit]]]) -> Outgoing:
     """All of each hit, for the hits of each deferred search's page, in first-stage order."""
-    bodies = [page_body(plan.body, hits) for plan, hits in pages]
+    bodies = [plan.search.outgoing(page_body(plan.body, hits)) for plan, hits in pages]
     if request.target.form.is_multi:
         headers = [{**plan.search.header, **_preference(plan.preference)} for plan, _ in pages]
         return _outgoing(request, _page_parameters, {}, encode_lines(zip(headers, bodies, strict=True)))
@@ -60,11 +60,7 @@ def beyond_window_target(request: SearchRequest, skip: Skip) -> str:
 
 
 def _outgoing(request: SearchRequest, keep: Callable[[str], bool], plus: Mapping[str, str], body: bytes) -> Outgoing:
-    if request.is_template:
-        target = request.target.edited(lambda name: keep(name) and is_read_by_templates(name), plus)
-    else:
-        target = request.target.edited(keep, plus)
-    return Outgoing(target, body, request.own_headers)
+    return Outgoing(request.target.edited(keep, plus), body, request.own_headers)
 
 
 def is_sent_on(name: str) -> bool:
@@ -90,7 +86,7 @@ def _preference(preference: str | None) -> dict[str, str]:
 
 def _window_lines(search: Search, planned: Planned) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     header = {**search.header, **_preference(planned.preference)}
-    return header, _window_body(planned) if isinstance(planned, Plan) else search.upstream_body
+    return header, search.outgoing(_window_body(planned)) if isinstance(planned, Plan) else search.upstream_body
 
 
 def _window_body(plan: Plan) -> dict[str, Any]:

@@ -59,6 +59,7 @@ class SearchResponse:
     took_span: tuple[int, int] | None
     took_ms: int
     max_score_span: tuple[int, int] | None
+    total_span: tuple[int, int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ def read_search_response(cursor: Cursor) -> SearchResponse:
     Failed shards make it incomplete: the larger window or the added fields may be what they failed on.
     """
     start = cursor.at
-    found: dict[str, Any] = {"took_ms": 0, "took_span": None, "max_score_span": None}
+    found: dict[str, Any] = {"took_ms": 0, "took_span": None, "max_score_span": None, "total_span": None}
     for name, _ in cursor.members():
         value_start = cursor.at
         if name == "hits":
@@ -128,8 +129,8 @@ def _read_hits_object(cursor: Cursor, found: dict[str, Any]) -> None:
             found["hits_span"] = (start, cursor.at)
         else:
             cursor.value()
-            if name == "max_score":
-                found["max_score_span"] = (start, cursor.at)
+            if name in ("max_score", "total"):
+                found[f"{name}_span"] = (start, cursor.at)
 
 
 def _read_hit(cursor: Cursor) -> Hit:

@@ -87,6 +87,15 @@ def read_wish(body: Mapping[str, Any]) -> tuple[dict[str, Any], Wish | None]:
     return plain, wish if text is None else dataclasses.replace(wish, query_text=text)
 
 
+def strip_query_text(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The body without our own `ext.rerank.query_text`, which no cluster knows; the same object where it has none."""
+    given = body.get("ext")
+    own = given.get("rerank") if isinstance(given, Mapping) else None
+    if not isinstance(own, Mapping) or "query_text" not in own or "query_context" in own:
+        return body
+    return _read_extension(body)[0]
+
+
 def check_size(wish: Wish, size: int) -> None:
     """Refuse, as Elasticsearch does, a page that is longer than the window of a reranker; raises RequestError."""
     if wish.limits_hits and wish.window is not None and size > wish.window:

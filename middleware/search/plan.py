@@ -13,12 +13,12 @@ from middleware.search.added_fields import choose_added_fields
 from middleware.search.deferral import Deferral, choose_deferral
 from middleware.search.document import parse_template
 from middleware.search.json_text import Unreadable, replace_lone_surrogates
-from middleware.search.own_syntax import Wish, read_wish
+from middleware.search.own_syntax import Wish, check_size, read_wish
 from middleware.search.query_string import MAX_CHARS, read_query_string
 from middleware.search.query_text import find_query_text, find_retriever_text
 from middleware.search.reasons import Reason
 from middleware.search.request import Search
-from middleware.search.retrievers import choose_retriever
+from middleware.search.retrievers import settle_retriever
 from middleware.search.sections import Sections, find_sections
 
 _DEFAULT_SIZE = 10
@@ -87,21 +87,24 @@ def _plan(search: Search, variant: str, settings: Settings, has_retrievers: bool
     section = sections.candidates[0][1]
     body, given = read_wish(search.body)
     wish = given or Wish()
-    retrieved = choose_retriever(body, has_retrievers=has_retrievers)
-    if isinstance(retrieved, Reason):
-        return retrieved
-    body, limit = retrieved
+    settled = settle_retriever(body, has_retrievers=has_retrievers)
+    if settled is None:
+        return Reason.RETRIEVER
+    body, limit = settled
     try:
         page = _read_page(body, search.parameters)
     except Unreadable:
         return Reason.MALFORMED
+    check_size(wish, page.size)
     resolved = _resolve(variant, section, settings, wish, limit)
     text = _query_text(search, body, wish, section)
-    reason = _unfit_search(body, search.parameters) or _unfit_page(page, limit) or _unfit_text(text)
+    reason = _unfit_search(body, search.parameters, wish) or _unfit_page(page, limit) or _unfit_text(text)
     if reason:
         return reason
     if page.start >= resolved.window and not wish.limits_hits:
         return Skip(Reason.BEYOND_WINDOW, choose_preference(search, text))
+    if wish.limits_hits and "sort" in body:
+        body["track_scores"] = True  # the sort of the retriever inside: it chooses the window, whose scores we read
     wanted = _wanted_fields(sections, wish, settings)
     deferral = choose_deferral(body, search.parameters, wanted, page.size, max(resolved.window, page.end))
     if isinstance(deferral, Reason):
@@ -142,14 +145,15 @@ def _resolve(
     return replace(resolved, weights=_ORDER_OF_THE_MODEL) if wish.model_only else resolved
 
 
-def _unfit_search(body: Mapping[str, Any], parameters: Mapping[str, str]) -> Reason | None:
+def _unfit_search(body: Mapping[str, Any], parameters: Mapping[str, str], wish: Wish) -> Reason | None:
+    by_score = _sorts_by_score(parameters.get("sort")) and (wish.limits_hits or _sorts_by_score(body.get("sort")))
     checks = (
         (Reason.MALFORMED, not isinstance(body.get("fields", []), list)),
         (Reason.SCROLL, "scroll" in parameters),
         (Reason.POINT_IN_TIME, "pit" in body),
         (Reason.SLICE, "slice" in body),
         (Reason.SEARCH_AFTER, "search_after" in body),
-        (Reason.SORT, not (_sorts_by_score(parameters.get("sort")) and _sorts_by_score(body.get("sort")))),
+        (Reason.SORT, not by_score),
     )
     return next((reason for reason, applies in checks if applies), None)
 
@@ -196,13 +200,14 @@ def _query_text(search: Search, body: Mapping[str, Any], wish: Wish, section: In
         text = read_query_string(search.parameters["q"])
     elif not text:
         text = find_query_text(body.get("query"), section.query_text_fields)
-        text = text or find_retriever_text(body.get("retriever"))
+        text = text or find_retriever_text(body.get("retriever"), section.query_text_fields)
     return replace_lone_surrogates(text[:MAX_CHARS])
 
 
 def _template_text(search: Search, section: IndexSettings) -> str:
     """The text in the template's parameter that the configuration names, the first that has one."""
-    values = ((search.template_parameters or {}).get(name) for name in section.template_parameters)
+    given = (search.template or {}).get("params")
+    values = [given.get(name) for name in section.template_parameters] if isinstance(given, dict) else []
     return next((value.strip() for value in values if isinstance(value, str) and value.strip()), "")
 
 

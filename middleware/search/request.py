@@ -15,32 +15,38 @@ from middleware.search.own_syntax import strip_query_text
 from middleware.search.reasons import Reason
 from middleware.search.target import SearchTarget, split_indices
 
-# All that a template search reads of its URL; the rest of a search's parameters it takes from the template alone.
-_TEMPLATE_PARAMETERS = frozenset((
-    "allow_no_indices", "batched_reduce_size", "cancel_after_time_interval", "ccs_minimize_roundtrips", "error_trace",
-    "expand_wildcards", "filter_path", "format", "human", "ignore_throttled", "ignore_unavailable", "preference",
-    "max_concurrent_searches", "max_concurrent_shard_requests", "pre_filter_shard_size", "pretty", "request_cache",
-    "rest_total_hits_as_int", "routing", "scroll", "search_pipeline", "search_type", "typed_keys",
-))  # fmt: skip
+# What a template search reads of its URL and a plan asks for; the rest stands in the template.
+_READ_BY_TEMPLATES = ("preference", "routing", "scroll")
+# A template of ours that renders to the body given to it: compiled once, however many bodies there are.
+_ANY_BODY = "{{{body}}}"
+TEMPLATE_OPTIONS = ("explain", "profile")
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
     """One search: its index expression, what plays the part of URL parameters, its body, and its line of `_msearch`.
 
-    `template_parameters` are those of the template that `body` was rendered from.
+    Where the client sent a template, `body` is what it was rendered to, and `template` what was sent.
     """
 
     indices: tuple[str, ...]
     parameters: Mapping[str, str]
     body: Mapping[str, Any]
     header: Mapping[str, Any]
-    template_parameters: Mapping[str, Any] | None = None
+    template: Mapping[str, Any] | None = None
 
     @property
     def upstream_body(self) -> Mapping[str, Any]:
-        """The body without our own `ext.rerank.query_text`, which no cluster knows."""
-        return strip_query_text(self.body)
+        """What the client sent, without our own `ext.rerank.query_text`, which no cluster knows."""
+        return strip_query_text(self.body) if self.template is None else self.template
+
+    def outgoing(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A body of ours in the form of the client's: as it is, or as a template that renders to it."""
+        if self.template is None:
+            return body
+        options = {name: body[name] for name in TEMPLATE_OPTIONS if name in body}
+        without = {name: value for name, value in body.items() if name not in options}
+        return {"source": _ANY_BODY, "params": {"body": encode_body(without).decode()}, **options}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,6 @@ class SearchRequest:
     searches: tuple[Search, ...]
     answer: Format
     own_headers: Mapping[str, str]
-    is_template: bool = False
 
     @property
     def filter_path(self) -> str:
@@ -67,30 +72,20 @@ class SearchRequest:
 
     def without_own_syntax(self) -> bytes | None:
         """The body in JSON without our own `ext.rerank.query_text`, or None where it holds none."""
-        if all(search.upstream_body is search.body for search in self.searches):
+        if all(search.upstream_body in (search.body, search.template) for search in self.searches):
             return None
         if not self.target.form.is_multi:
             return encode_body(self.searches[0].upstream_body)
         return encode_lines((search.header, search.upstream_body) for search in self.searches)
 
     def with_bodies(self, rendered: Sequence[Mapping[str, Any]]) -> SearchRequest:
-        """The request after its templates were rendered: plain searches with the bodies given, in order."""
-        read = {name: value for name, value in self.parameters.items() if is_read_by_templates(name)}
+        """The request after its templates were rendered to the bodies given, in order."""
+        read = {name: value for name, value in self.parameters.items() if name in _READ_BY_TEMPLATES}
         searches = tuple(
-            replace(
-                search,
-                body=body,
-                parameters={} if self.target.form.is_multi else read,
-                template_parameters=search.body.get("params") or {},
-            )
+            replace(search, body=body, template=search.body, parameters={} if self.target.form.is_multi else read)
             for search, body in zip(self.searches, rendered, strict=True)
         )
-        return replace(self, target=self.target.rendered(), searches=searches, is_template=True)
-
-
-def is_read_by_templates(name: str) -> bool:
-    """Whether a URL parameter means something to a template search."""
-    return name in _TEMPLATE_PARAMETERS
+        return replace(self, searches=searches)
 
 
 def read_request(

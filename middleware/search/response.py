@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,9 +10,11 @@ from middleware.search.added_fields import cut_added_fields
 from middleware.search.filter_path import filter_json, has_exclusions
 from middleware.search.formats import Format, spell_score, write_text
 from middleware.search.hits import Answer, Hit, SearchResponse
-from middleware.search.json_text import replace_spans
+from middleware.search.json_text import cut_members, replace_spans
 from middleware.search.plan import Plan
 from middleware.search.request import SearchRequest
+
+_TOTAL = re.compile(r"\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,16 @@ def _write_response(request: SearchRequest, written: Written) -> str:
         spans.append((*response.took_span, str(max(written.took_ms, response.took_ms))))
     if response.max_score_span and ranking.scores:
         spans.append((*response.max_score_span, spell_score(ranking.scores[0], request.answer)))
+    if response.total_span and written.plan.wish.min_score is not None:
+        spans.append((*response.total_span, _count(response, len(ranking.positions))))
     return replace_spans(response.text, spans, *response.span)
+
+
+def _count(response: SearchResponse, hits: int) -> str:
+    """`hits.total` of a search whose reranker drops hits: those that it kept, in the form that it came in."""
+    start, end = response.total_span or (0, 0)
+    total = _TOTAL.sub(str(hits), response.text[start:end], count=1)
+    return total.replace('"gte"', '"eq"')
 
 
 def _write_hits(request: SearchRequest, written: Written) -> str:
@@ -121,4 +133,6 @@ def _write_hit(written: Written, place: int, form: Format) -> str:
         first = response.hits[position].member("_score")
         spans += [(score.value_start, score.end, response.text[first.value_start : first.end])] if first else []
     spans += cut_added_fields(text, hit, written.plan.added_fields)
+    if written.plan.wish.limits_hits:
+        spans += cut_members(list(hit.members), ("sort",))  # of the retriever inside
     return replace_spans(text, spans, hit.start, hit.end)

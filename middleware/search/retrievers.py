@@ -37,6 +37,25 @@ def to_plain_query(retriever: Mapping[str, Any]) -> dict[str, Any] | None:
     return plain
 
 
+def settle_retriever(body: Mapping[str, Any], *, has_retrievers: bool) -> tuple[dict[str, Any], int | None] | None:
+    """The body as the cluster understands it, and how many hits its retriever gives at most (None: as many as match).
+
+    A `standard` retriever becomes a plain query where the cluster has none. None where the search is not ours to
+    rerank: a tree that only the cluster can order, or an older `rank`. Raises RequestError for a malformed tree.
+    """
+    retriever = body.get("retriever")
+    if "rank" in body or (retriever is not None and why_not_reranked(retriever)):
+        return None
+    if retriever is None:
+        return dict(body), None
+    if has_retrievers:
+        return dict(body), retriever_limit(retriever)
+    plain = to_plain_query(retriever)
+    if plain is None:
+        return None
+    return {name: value for name, value in body.items() if name != "retriever"} | plain, None
+
+
 def retriever_limit(retriever: Mapping[str, Any]) -> int | None:
     """How many hits the tree gives at most (None: as many as match), and so how many may be asked of it.
 

@@ -36,7 +36,6 @@ class Form(StrEnum):
 
 _SEARCH_METHODS = ("GET", "POST")
 _WITHOUT_INDEX = (Form.SCROLL, Form.OPENSEARCH_ASYNC)
-_TEMPLATE_END = re.compile(r"/+template/*$")
 # Elasticsearch reads ";" between parameters like "&".
 _SEPARATOR = re.compile(r"([&;])")
 # "%%" and "#" mean something else to Elasticsearch than to us; nobody sends them on purpose.
@@ -70,13 +69,6 @@ class SearchTarget:
         added = "&".join(f"{name}={quote(value, safe='')}" for name, value in (plus or {}).items())
         whole = f"{query}&{added}" if query and added else query or added
         return f"{self.path}?{whole}" if whole else self.path
-
-    def rendered(self) -> SearchTarget:
-        """The target of the same search without its template."""
-        if not self.form.is_template:
-            return self
-        form = Form.MSEARCH if self.form.is_multi else Form.SEARCH
-        return SearchTarget(form, _TEMPLATE_END.sub("", self.path), self.query, self.indices)
 
 
 def read_search_target(method: str, target: str) -> SearchTarget | None:

@@ -129,7 +129,7 @@ def test_our_own_syntax_wrongly_used_is_an_error(own) -> None:
         plan({**MATCH, "ext": {"rerank": own}})
 
 
-@pytest.mark.parametrize("rerank", ["text", [1], {"query_context": {"query_text": "x"}}])
+@pytest.mark.parametrize("rerank", ["text", [1]])
 def test_what_is_not_our_syntax_is_left_to_elasticsearch(rerank) -> None:
     body = {**MATCH, "ext": {"rerank": rerank}}
     assert planned(body).body == body

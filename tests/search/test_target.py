@@ -93,20 +93,6 @@ def test_every_form_of_a_search_is_told_by_its_path(target, form, indices) -> No
 
 
 @pytest.mark.parametrize(
-    ("target", "search"),
-    [
-        ("/a%2Fb/_search/template?pretty", "/a%2Fb/_search?pretty"),
-        ("//_msearch//template/", "//_msearch"),
-        ("/a/_search", "/a/_search"),
-    ],
-)
-def test_a_template_search_has_the_target_of_a_plain_one(target, search) -> None:
-    found = read_search_target("POST", target)
-    assert found is not None
-    assert found.rendered().edited(lambda _: True) == search
-
-
-@pytest.mark.parametrize(
     ("query", "whole"),
     [("", "?p=a%26b"), ("?q=1", "?q=1&p=a%26b"), ("?from=1", "?p=a%26b"), ("?q;from=1", "?q&p=a%26b")],
 )
