@@ -215,17 +215,20 @@ def test_searches_of_every_kind_come_back_byte_for_byte(node, format, parameters
 @pytest.mark.integration
 @pytest.mark.parametrize("parameters", ["pretty", "pretty&human", "pretty&filter_path=hits.hits._score,aggregations"])
 def test_pretty_answers_are_spread_as_by_the_engine(node, parameters):
+    whole = '"top_hits": {"size": 1}'
     for body in SEARCHES:
-        text = search(node, {"size": 50, **body, "_source": False}, parameters).body.decode()
-        if '"profile"' not in text:
-            assert pretty_json(text) == text
-            assert pretty_json(json.dumps(json.loads(text), ensure_ascii=False)).count("\n") == text.count("\n")
+        without_source = json.loads(json.dumps(body).replace(whole, whole.replace("}", ', "_source": false}')))
+        text = search(node, {"size": 50, **without_source, "_source": False, "stored_fields": ["blob"]}, parameters).body.decode()
+        assert pretty_json(text) == text
+        flat = json.dumps(json.loads(text), ensure_ascii=False)
+        assert pretty_json(flat).count("\n") == text.count("\n")
 
 
 @pytest.mark.integration
 @pytest.mark.parametrize("format", NOT_JSON)
 def test_a_binary_answer_says_what_the_json_answer_says(node, format):
-    body = {"size": 50, **SEARCHES[3], "sort": ["_doc"]}
+    plain = {name: aggregation for name, aggregation in SEARCHES[3]["aggs"].items() if name not in ("stats", "titles")}
+    body = {"size": 50, "query": SEARCHES[3]["query"], "aggs": plain, "sort": ["_doc"]}
     in_json = search(node, body, "filter_path=aggregations,hits.hits._id,hits.hits.sort").json
     text = read_text(search(node, body, "filter_path=aggregations,hits.hits._id,hits.hits.sort", format).body, format)
     assert json.loads(text) == in_json
@@ -269,7 +272,7 @@ def test_request_bodies_mean_to_us_what_they_mean_to_the_engine(node, format):
     "value",
     ["yes", "No", "on", "OFF", "y", "tRUE", "~", "", "0x1F", "010", "1:30", "1e3", "1.", "+1.5", "+5", ".5", "2024-01-01", "=",
      "<<", "!!str 5", "&a x", "*a", "'5'", "1e", "12e03", "{a: yes}", "null ", "9223372036854775808", "01.5", "-.5", "[1, '1']",
-     "|\n  a\n  b", ">\n  a\n  b", '"\\u00e9\\x41\\n"', "a b # c", "a#b", "'it''s'"],
+     "|\n    a\n    b", ">\n    a\n    b", '"\\u00e9\\x41\\n"', "a b # c", "a#b", "'it''s'"],
 )  # fmt: skip
 def test_yaml_scalars_mean_to_us_what_they_mean_to_the_engine(node, value):
     document = f"---\nodd:\n  t: {value}\n".encode()
@@ -351,9 +354,9 @@ FORMATS = (None, "json", "yaml", "CBOR", "smile", "bogus", "application/yaml")
 @pytest.mark.parametrize(
     "request_type", [None, "application/json", "application/yaml; charset=UTF-8", "application/cbor"]
 )
-def test_the_format_of_the_answer_is_foreseen(node, request_type, request):
+def test_the_format_of_the_answer_is_foreseen(node, request_type):
     opensearch = (
-        "number" in call(node).json["version"] and call(node).json["version"].get("distribution") == "opensearch"
+        call(node).json["version"].get("distribution") == "opensearch"
     )
     media_type = read_media_type(request_type) if request_type else None
     body = write_text('{"size":0}', media_type.format) if media_type else None

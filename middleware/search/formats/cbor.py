@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import struct
 
 from middleware.search.formats.literals import (
@@ -218,7 +217,7 @@ def _write_number(number: Number) -> bytes:
     if isinstance(number, int):
         return _head(_UNSIGNED, number) if number >= 0 else _head(_NEGATIVE, -1 - number)
     if isinstance(number, float):
-        return struct.pack(">Bd", 0xFB, math.nan if number != number else number)
+        return struct.pack(">Bd", 0xFB, number)
     if isinstance(number, Single):
         return struct.pack(">Bf", 0xFA, number.value)
     if isinstance(number, BigDecimal):

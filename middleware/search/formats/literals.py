@@ -9,8 +9,8 @@ The one convention of this package; every literal below is valid JSON and decode
     double                                     as Python's repr:            1.5  -0.0  1e-07  1e+16
     float (or a CBOR half float)               fewest digits, capital E:    1.5E0  1E-45
     float as old SMILE writers sign it         a zero before the exponent:  -1.5E00  (sign bits in its first byte)
-    infinity, NaN; in YAML `Infinity`, `NaN`   1e999  -1e999  0e999
-    the same as a float; in YAML `.inf`, `.nan`  1E999  -1E999  0E999
+    infinity, NaN; in YAML `Infinity`, `NaN`   1e999  -1e999  0e999  -0e999  (NaN has a sign bit, too)
+    as floats; in YAML `.inf`, `.nan`          1E999  -1E999  0E999  -0E999
     BigDecimal: digits, power of ten           sign and three zeros:        110e-0002  is 1.10
     bytes                                      a string of half a surrogate pair and base64:  "\\udfffAAE="
     text in the other of two forms             its first character escaped:  "\\u0071uark"
@@ -37,10 +37,7 @@ BYTES_MARK = "\\udfff"
 _ESCAPED_START = re.compile(r"\\u([0-9a-f]{4})")
 _MAX_DIGITS = 1_000
 _LONG = range(-(2**63), 2**63)
-_SINGLES = {"1E999": math.inf, "-1E999": -math.inf, "0E999": math.nan}
-_DOUBLES = {"1e999": math.inf, "-1e999": -math.inf, "0e999": math.nan}
-_NAMES_OF_SINGLES = {math.inf: "1E999", -math.inf: "-1E999"}
-_NAMES_OF_DOUBLES = {math.inf: "1e999", -math.inf: "-1e999"}
+_SPECIAL = {"1": math.inf, "-1": -math.inf, "0": math.nan, "-0": -math.nan}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +82,21 @@ def spell_double(value: float) -> str:
     """A 64-bit float."""
     if math.isfinite(value):
         return repr(value)
-    return _NAMES_OF_DOUBLES.get(value, "0e999")
+    return _spell_special(value) + "e999"
 
 
 def spell_single(value: float, *, signs_first_byte: bool = False) -> str:
     """A 32-bit float, given as the double of the same value; fewest digits that read back as it."""
     if not math.isfinite(value):
-        return "-1E0999" if signs_first_byte else _NAMES_OF_SINGLES.get(value, "0E999")
+        return _spell_special(value) + ("E0999" if signs_first_byte else "E999")
     mantissa, _, exponent = shortest_single(value).partition("e")
     zero = "0" if signs_first_byte else ""
     sign, digits = ("-", exponent[1:]) if exponent.startswith("-") else ("", exponent.lstrip("+"))
     return f"{mantissa}E{sign}{zero}{int(digits or 0)}"
+
+
+def _spell_special(value: float) -> str:
+    return ("-" if math.copysign(1, value) < 0 else "") + ("0" if math.isnan(value) else "1")
 
 
 def shortest_single(value: float) -> str:
@@ -141,17 +142,17 @@ def read_string(inside: str) -> tuple[str | bytes, bool]:
 def read_number(literal: str) -> Number:
     """The number that a literal of the convention stands for. Raises ValueError where it is none."""
     if "E" in literal:
-        if literal in _SINGLES:
-            return Single(_SINGLES[literal])
-        exponent = literal.partition("E")[2].lstrip("-+")
-        return Single(float(literal), len(exponent) > 1 and exponent.startswith("0"))
+        mantissa, _, exponent = literal.partition("E")
+        digits = exponent.lstrip("-+")
+        signs_first_byte = len(digits) > 1 and digits.startswith("0")
+        return Single(_SPECIAL[mantissa] if digits.endswith("999") else float(literal), signs_first_byte)
     mantissa, marked, exponent = literal.partition("e")
     if marked and exponent == "00":
         return Big(int(mantissa))
     if exponent[1:4] == "000":
         return BigDecimal(int(mantissa), int(exponent))
     if marked or "." in literal:
-        return _DOUBLES[literal] if literal in _DOUBLES else float(literal)
+        return _SPECIAL[mantissa] if exponent == "999" else float(literal)
     value = int(literal)
     return value if value in _LONG else Big(value)
 

@@ -69,14 +69,14 @@ def answer_format(
 
 
 def _in_7(accept: str | None, format_parameter: str | None) -> Format | None:
-    """7.17 takes the parameter, whatever it says, in place of `Accept`, and either may be a name or a media type."""
+    """7.17 takes the parameter, whatever it says, in place of `Accept`; either may be a name or a type, but no stream."""
     value = (accept if format_parameter is None else format_parameter) or ""
     if named := _by_name(value):
         return named
     kind, _, subtype = value.lower().partition(";")[0].partition("/")
     if kind == "application" and subtype == "*":
         return Format.JSON
-    return _format_of(subtype.removeprefix(_VENDOR)) if kind == "application" else None
+    return _FORMATS.get(subtype.removeprefix(_VENDOR)) if kind == "application" else None
 
 
 def _refused_by_8(accept: str | None) -> bool:

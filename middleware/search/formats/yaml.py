@@ -16,7 +16,7 @@ from middleware.search.json_text import Unreadable
 
 __all__ = ["read", "write"]
 
-_MAX_BYTES_IN_PYTHON = 1 << 20
+_MAX_BYTES_IN_PYTHON = 1 << 17
 _DIRECTIVE = re.compile(rb"(?:\A(?:\xef\xbb\xbf)?|[\r\n])%")
 _RAW_SEPARATOR = re.compile(b"\xe2\x80[\xa8\xa9]")
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
