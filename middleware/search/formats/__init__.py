@@ -1,69 +1,76 @@
-"""TEMPORARY stand-in for the formats branch: JSON only."""
+"""The formats that Elasticsearch speaks, each turned into JSON text and back, so that the proxy knows only JSON."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
+import re
 from typing import Any
 
+from middleware.search.formats import cbor, smile, yaml
+from middleware.search.formats.literals import BYTES_MARK, java_float, spell_single
+from middleware.search.formats.media_type import Format, MediaType, answer_format, read_media_type
+from middleware.search.formats.pretty import pretty_json
+from middleware.search.formats.streams import split_stream
 from middleware.search.json_text import Unreadable, load_strict
 
+__all__ = [
+    "Format",
+    "MediaType",
+    "answer_format",
+    "decode_body",
+    "pretty_json",
+    "read_media_type",
+    "read_text",
+    "spell_score",
+    "split_stream",
+    "write_text",
+]
 
-class Format(StrEnum):
-    JSON = "json"
-    YAML = "yaml"
-    CBOR = "cbor"
-    SMILE = "smile"
-
-
-@dataclass(frozen=True, slots=True)
-class MediaType:
-    format: Format
-    stream: bool = False
-    compatible_with: str | None = None
-    vendor: bool = False
-
-
-def read_media_type(value: str) -> MediaType | None:
-    kind = value.partition(";")[0].strip().lower()
-    compatible = value.rpartition("compatible-with=")[2] if "compatible-with" in value else None
-    if kind in (
-        "application/json",
-        "application/x-ndjson",
-        "application/vnd.elasticsearch+json",
-        "application/vnd.elasticsearch+x-ndjson",
-        "application/*",
-        "*/*",
-    ):
-        return MediaType(Format.JSON, "ndjson" in kind, compatible, "vnd" in kind)
-    return None
-
-
-def answer_format(accept: str | None, format_parameter: str | None, request_type: MediaType | None) -> Format | None:
-    if (format_parameter or "json") != "json" or (accept and read_media_type(accept.partition(",")[0]) is None):
-        return None
-    return Format.JSON
+_READ = {Format.CBOR: cbor.read, Format.SMILE: smile.read, Format.YAML: yaml.read}
+_WRITE = {Format.CBOR: cbor.write, Format.SMILE: smile.write, Format.YAML: yaml.write}
+_NOT_A_NUMBER = re.compile(r"(?<![\d.])0[eE]999")
 
 
 def decode_body(data: bytes, format: Format) -> Any:
-    return load_strict(data)
+    """Decode a request body as Elasticsearch would, as strictly as `load_strict`: no duplicate names, no NaN or bytes.
+
+    Raises Unreadable; also where the engines' versions would read it differently.
+    """
+    if format is Format.JSON:
+        return load_strict(data)
+    text = _READ[format](data)
+    if BYTES_MARK in text or _NOT_A_NUMBER.search(text):
+        raise Unreadable("bytes or NaN in a request")
+    return load_strict(text.encode())
 
 
 def read_text(data: bytes, format: Format) -> str:
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        raise Unreadable(str(error)) from error
+    """An answer as JSON text in the convention of `literals`; `write_text` gives `data` back.
+
+    Raises Unreadable, also where it would not.
+    """
+    if format is Format.JSON:
+        try:
+            return data.decode()
+        except UnicodeDecodeError as error:
+            raise Unreadable(str(error)) from error
+    text = _READ[format](data)
+    if _WRITE[format](text) != data:
+        raise Unreadable(f"{format} that we would write differently")
+    return text
 
 
 def write_text(text: str, format: Format, *, pretty: bool = False) -> bytes:
-    return text.encode()
+    """JSON text in a format; `pretty` spreads JSON over lines, and changes nothing in the others.
+
+    Raises Unreadable where `text` is no JSON.
+    """
+    if format is Format.JSON:
+        return (pretty_json(text) if pretty else text).encode()
+    return _WRITE[format](text)
 
 
 def spell_score(value: float, format: Format) -> str:
-    return repr(float(value))
-
-
-def split_stream(data: bytes, format: Format) -> list[bytes]:
-    lines = data.split(b"\n")
-    return lines[:-1] if not lines[-1] else lines
+    """The JSON literal of a `_score`, a 32-bit float to Elasticsearch: so in CBOR, SMILE and YAML; in JSON a double."""
+    if format is Format.JSON:
+        return repr(float(value))
+    return java_float(value) if format is Format.YAML else spell_single(value)
