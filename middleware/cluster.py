@@ -11,12 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from middleware import __version__
 from middleware.errors import UpstreamError
 from middleware.message import Request, Response
 from middleware.upstream import read_all
 
 Version = tuple[int, int, int]
 
+_OUR_HEADERS = (("Accept", "application/json"), ("User-Agent", f"es-rerank/{__version__}"))
 _MAX_BYTES = 64 * 1024
 _REFUSALS = (401, 403)
 _FIRST_PAUSE_S = 1.0
@@ -147,7 +149,7 @@ class Cluster:
         """The status of the answer (0: none came), the product it tells, and else what is the matter."""
         assert self._ask is not None
         try:
-            answer = self._ask(Request("GET", "/", (("Accept", "application/json"), *credentials)))
+            answer = self._ask(Request("GET", "/", (*_OUR_HEADERS, *credentials)))
             data = read_all(answer, _MAX_BYTES)
         except UpstreamError as error:
             return 0, None, str(error)

@@ -69,7 +69,7 @@ def test_elasticsearch_tells_its_version(name):
     assert cluster.describe() == {"distribution": "elasticsearch", "version": version}
     assert cluster.product.has_retrievers == (name != "7")
     assert cluster.product.keeps_empty_under_exclusion == (name == "9")
-    assert [request.split(b"\r\n")[0] for request in node.requests] == [b"GET / HTTP/1.1"]
+    assert [request.split(b"\r\n")[0] for request in node.looks] == [b"GET / HTTP/1.1"]
     node.close()
 
 
@@ -144,13 +144,13 @@ def test_where_strangers_are_refused_the_first_request_with_credentials_tells():
     watched = cluster.with_each(nothing)
     watched(search())
     time.sleep(0.05)
-    assert len(node.requests) == 1
+    assert len(node.looks) == 1
     watched(search(authorization="ApiKey abc=="))
     wait_for(lambda: cluster.product.is_known)
     for _ in range(5):
         watched(search(authorization="ApiKey abc=="))
     time.sleep(0.05)
-    assert len(node.requests) == 2
+    assert len(node.looks) == 2
     node.close()
 
 
@@ -163,7 +163,7 @@ def test_credentials_that_may_not_see_the_version_do_not_set_off_a_look_each():
     for _ in range(200):
         watched(search(authorization="Basic bm9ib2R5"))
         time.sleep(0.001)
-    assert len(node.requests) == 2
+    assert len(node.looks) == 2
     node.close()
 
 
@@ -207,7 +207,7 @@ def test_a_look_that_failed_is_taken_again_by_a_later_request(monkeypatch):
     node = node_of(b"starting", "503 Service Unavailable")
     cluster = cluster_at(node.url)
     cluster.look_again()
-    wait_for(lambda: len(node.requests) == 1)
+    wait_for(lambda: len(node.looks) == 1)
     node.answer = lambda _request: answer(VERSIONS["9"][0])
     watched = cluster.with_each(nothing)
     wait_for(lambda: watched(search()) or cluster.product.is_known)
@@ -236,7 +236,7 @@ def test_a_node_that_is_back_is_looked_at_again_and_only_a_change_is_logged(capl
         node = node_of(VERSIONS[version][0], port=port)
         wait_for(ask)
         wait_for(lambda expected=expected: cluster.product.version == expected)
-        wait_for(lambda node=node: any(request.startswith(b"GET / ") for request in node.requests))
+        wait_for(lambda node=node: any(request.startswith(b"GET / ") for request in node.looks))
         assert ask()
     node.close()
     assert [record.getMessage() for record in caplog.records if record.name == "middleware.cluster"] == [
