@@ -88,6 +88,15 @@ def opensearch_url() -> Iterator[str]:
         yield node.url
 
 
+@pytest.fixture(scope="session", params=["elasticsearch", "opensearch"])
+def cluster_urls(request: pytest.FixtureRequest) -> Iterator[list[str]]:
+    """The addresses of both nodes of a real cluster, on each engine in turn."""
+    from middleware.nodes.cluster import start_cluster
+
+    with start_cluster(request.param, heap="384m", die_with_us=True, quiet=True) as cluster:
+        yield cluster.urls
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real data beside the checkout; tests that need it are skipped where it is missing."""
