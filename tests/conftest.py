@@ -17,6 +17,7 @@ NO_DOCKER_VARIABLE = "ES_RERANK_TEST_NO_DOCKER"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="run the tests marked slow, too")
+    parser.addoption("--update-readme", action="store_true", help="write the README's compatibility table anew")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
