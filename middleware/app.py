@@ -78,7 +78,8 @@ def make_fetch(upstream: Upstream) -> Fetch:
 
     def fetch(index: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> Mapping[str, Any]:
         request = Request("POST", f"/{quote(index, safe=',*<>-')}/_search", tuple(headers.items()))
-        answer = upstream.search(request, request.target, json.dumps(body).encode())
+        own_headers = {"Content-Type": "application/json"}
+        answer = upstream.search(request, request.target, json.dumps(body).encode(), own_headers)
         data = read_all(answer, _MAX_PROFILE_BYTES)
         if answer.status == 404:
             return {"hits": {"hits": []}}

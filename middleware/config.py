@@ -199,6 +199,12 @@ class IndexSettings(Section):
         "{title}[ | {brand}][ | {category}][ | {description}]",
         description="Document text. {field} is a dotted path; a [group] vanishes where all its fields are missing.",
     )
+    query_text_fields: tuple[str, ...] = Field(
+        (), description="Fields whose `term` queries hold words that a person typed; they count as query text."
+    )
+    template_parameters: tuple[str, ...] = Field(
+        (), description="Parameters of search templates that hold the query text; default: the rendered query's text."
+    )
     max_field_chars: Positive = Field(2000, description="A field's text is cut here before the tokenizer sees it.")
     model: str | None = Field(None, description="A name under models; default: the default variant's.")
     window: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
@@ -234,6 +240,13 @@ class ProfileSettings(Section):
     cache_size: Positive = Field(10_000, description="Profiles remembered at once.")
 
 
+class RankingSettings(Section):
+    """How long the ranking of a window is remembered, so that its next pages are cut from the same order at no cost."""
+
+    ttl_s: Annotated[int, Field(ge=0)] = Field(60, description="How long; 0: rerank every page anew.")
+    size: Positive = Field(1000, description="Rankings remembered at once by each worker.")
+
+
 class Settings(BaseSettings):
     """Everything in rerank.yml; the environment (ES_RERANK_UPSTREAM__URLS, ...) wins over the file."""
 
@@ -256,6 +269,7 @@ class Settings(BaseSettings):
     experiment: ExperimentSettings = ExperimentSettings()
     indices: Mapping[str, IndexSettings] = Field({"products": IndexSettings()}, description="Reranked indices by name.")
     profiles: ProfileSettings = ProfileSettings()
+    rankings: RankingSettings = RankingSettings()
     budget_ms: Positive = Field(1000, description="Time for the second stage of one search; past it: fallback.")
 
     @classmethod

@@ -17,9 +17,8 @@ _SHOWN_AFFINITIES = 5
 def explain_ranking(plan: Plan, response: SearchResponse, scored: Scored) -> Mapping[str, Any]:
     """The explanation of one page, in the order of the ranking; scores as in DESIGN's vocabulary."""
     shares = contributions(scored.features, plan.variant.weights)
-    reranked = scored.ranking.positions[: len(scored.fused_scores)]
     hits = []
-    for place, position in list(enumerate(reranked))[plan.page.start : plan.page.end]:
+    for place, position in list(enumerate(scored.order))[plan.page.start : plan.page.end]:
         hit = response.hits[position]
         hits.append(
             {

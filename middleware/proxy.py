@@ -1,57 +1,52 @@
-"""A search, top to bottom: assign a variant, plan, ask Elasticsearch for the window, rerank it, answer the page."""
+"""A search, top to bottom: assign a variant, plan, ask Elasticsearch for the window, rerank it, answer the page.
+
+One request may hold many searches (`_msearch`): each has a plan of its own, and all go through each step together.
+"""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
-from concurrent.futures import Future
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
-from middleware.config import CONTROL, Settings
+from middleware.config import Settings
 from middleware.errors import RequestError, RerankError
-from middleware.experiments.assign import Assignment, assign
 from middleware.explanation import explain_ranking
+from middleware.first_stage import FirstStage, Recall, TooLarge, encoded_like
 from middleware.message import Request, Response
 from middleware.observability import Metrics
-from middleware.personalization.profiles import Profile
 from middleware.personalization.store import ProfileReader
-from middleware.search.first_stage import first_stage_body, first_stage_target
-from middleware.search.hits import SearchResponse, read_search_response
+from middleware.planning import PassThrough, Planner, Planning, without_own_syntax
+from middleware.search.hits import SearchResponse
 from middleware.search.json_text import Unreadable
-from middleware.search.plan import Plan, SearchRequest, Skip, encode_body, make_plan, strip_own_syntax
+from middleware.search.plan import Plan
 from middleware.search.reasons import Reason
-from middleware.search.response import first_stage_ranking, leaves_to_elasticsearch, write_response
-from middleware.search.target import read_search_target
-from middleware.second_stage import Scored, SecondStage
-from middleware.upstream import Upstream, authorization, close, read_all
+from middleware.search.response import Written, first_stage_ranking, leaves_to_elasticsearch, write_answer
+from middleware.search.target import Form, read_search_target
+from middleware.second_stage import Outcome, Reader, Scored, SecondStage, make_ranking
+from middleware.upstream import Upstream, authorization, close
+from middleware.verdict import join, judge, verdict_headers
 
-_BUSY = (429, 502, 503, 504)
+_NOT_RERANKED = {
+    Form.SCROLL: Reason.SCROLL,
+    Form.ASYNC: Reason.ASYNC_SEARCH,
+    Form.OPENSEARCH_ASYNC: Reason.ASYNC_SEARCH,
+}
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class FirstStage:
-    """The first-stage answer and how long it took, in seconds."""
+class Timing:
+    """When the request came (seconds of the performance counter), and how long the second stage took."""
 
-    answer: Response
-    response: SearchResponse
-    seconds: float
+    started: float
+    second_stage_s: float
 
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of the second stage: `scored` where it applied, else the reason and whether that is our failure."""
-
-    scored: Scored | None
-    reason: Reason | None
-    failed: bool
-    seconds: float
-
-    @property
-    def word(self) -> str:
-        return "applied" if self.scored else "fallback" if self.failed else "skipped"
+    def took_ms(self) -> int:
+        """Milliseconds since the request came."""
+        return round((time.perf_counter() - self.started) * 1000)
 
 
 class SearchProxy:
@@ -67,153 +62,172 @@ class SearchProxy:
     ) -> None:
         self._settings = settings
         self._upstream = upstream
+        self._first_stage = FirstStage(upstream, settings.server)
+        self._planner = Planner(settings, self._first_stage)
         self._second_stage = second_stage
         self._profiles = profiles
         self._metrics = metrics
 
     def __call__(self, request: Request) -> Response:
-        """Answer one search.
+        """Answer a request of one search or many.
 
         Raises RequestError where our own header or syntax is wrong, UpstreamError where there is no upstream.
         """
         started = time.perf_counter()
+        target = read_search_target(request.method, request.target)
+        if target is None or target.form in _NOT_RERANKED:
+            reasons = [_NOT_RERANKED[target.form]] if target else []
+            return self._pass_through(request, PassThrough(reasons, is_safe=False), None)
         request = request.started(self._settings.server.max_search_bytes)
-        assignment = self._assign(request)
-        budget_ms = self._budget_ms(request)
-        plan = self._plan(request, assignment)
-        if isinstance(plan, Skip):
-            return self._pass_through(request, plan, assignment)
-        profile = self._prefetch_profile(request)
-        first_stage = self._ask_first_stage(request, plan)
-        if isinstance(first_stage, Response):
-            return first_stage
-        outcome = self._rerank(plan, first_stage.response, profile, budget_ms)
+        assignment = self._planner.assign(request)
+        budget_ms = self._planner.budget_ms(request)
+        planning = self._planner.plan(request, target, assignment)
+        if isinstance(planning, PassThrough):
+            return self._pass_through(request, planning, assignment.variant)
+        reader = self._reader(request)
+        recall = self._recall(request, planning)
+        if isinstance(recall, Response):
+            return recall
+        reranking = time.perf_counter()
+        outcomes = self._rerank(planning, recall, reader, budget_ms)
+        timing = Timing(started, time.perf_counter() - reranking)
         try:
-            return self._respond(plan, first_stage, outcome, started)
+            return self._respond(request, planning, recall, outcomes, timing)
         except Unreadable as error:
             _log.info("answer of %s not writable: %s", request.path, error)
-            return self._answer_as_it_was(request, plan, Reason.FIRST_STAGE_FAILED)
+            return self._answer_as_it_was(request, planning, Reason.FIRST_STAGE_FAILED)
 
-    def _assign(self, request: Request) -> Assignment:
-        names = self._settings.headers
-        return assign(request.header(names.switch), request.header(names.user), self._settings)
-
-    def _budget_ms(self, request: Request) -> int:
-        name = self._settings.headers.budget_ms
-        value = request.header(name)
-        if value is None:
-            return self._settings.budget_ms
-        if not (value.isascii() and value.isdigit() and len(value) < 10 and int(value)):
-            raise RequestError(f"[{name}] must be a number of milliseconds above 0, not [{value[:40]}]")
-        return int(value)
-
-    def _plan(self, request: Request, assignment: Assignment) -> Plan | Skip:
-        target = read_search_target(request.method, request.target)
-        if target is None or request.stream is not None:
-            return Skip(Reason.BODY_TOO_LARGE)
-        if assignment.off or assignment.variant in (None, CONTROL):
-            return Skip(Reason.OFF if assignment.off else Reason.CONTROL, strip_own_syntax(request.body))
-        headers = {name.lower(): value for name, value in request.headers}
-        return make_plan(SearchRequest(target, headers, request.body), str(assignment.variant), self._settings)
-
-    def _pass_through(self, request: Request, skip: Skip, assignment: Assignment) -> Response:
-        if skip.body is None:
-            response = self._upstream.forward(request, safe=True)
+    def _pass_through(self, request: Request, decided: PassThrough, variant: str | None) -> Response:
+        if decided.target is not None:
+            request = replace(request, target=decided.target)
+        if decided.body is None:
+            response = self._upstream.forward(request, safe=decided.is_safe)
         else:
-            response = self._upstream.search(request, request.target, skip.body)
-        self._metrics.count_search("skipped", skip.reason, assignment.variant or "off")
+            response = self._upstream.search(request, request.target, decided.body, decided.headers)
+        reason = join(decided.reasons)
+        self._metrics.count_search("skipped", reason, variant or "off")
         names = self._settings.headers
-        return response.with_headers({names.switch: "skipped", names.reason: skip.reason})
+        return response.with_headers({names.switch: "skipped", names.reason: reason})
 
-    def _prefetch_profile(self, request: Request) -> Future[Profile | None] | None:
-        user = request.header(self._settings.headers.user)
-        if self._profiles is None or not user or not user.strip():
-            return None
-        return self._profiles.prefetch(user.strip(), authorization(request))
+    def _reader(self, request: Request) -> Reader:
+        user = (request.header(self._settings.headers.user) or "").strip()
+        if self._profiles is None or not user:
+            return Reader()
+        return Reader(user, self._profiles.prefetch(user, authorization(request)))
 
-    def _ask_first_stage(self, request: Request, plan: Plan) -> FirstStage | Response:
-        """The window from Elasticsearch; where it refuses, its answer to the client's own request instead."""
-        started = time.perf_counter()
-        answer = self._upstream.search(request, first_stage_target(plan), first_stage_body(plan))
-        if answer.status in _BUSY:
-            return answer
-        data = read_all(answer, self._settings.server.max_response_bytes)
-        if data is None:
-            return self._answer_as_it_was(request, plan, Reason.RESPONSE_TOO_LARGE)
+    def _recall(self, request: Request, planning: Planning) -> Recall | Response:
+        """All windows from Elasticsearch; where it refuses, its answer to the client's own request instead."""
         try:
-            if answer.status != 200:
-                raise Unreadable(f"status {answer.status}")
-            response = read_search_response(data)
+            recall = self._first_stage.ask(request, planning.asked, planning.plans)
         except Unreadable as error:
             _log.info("first-stage request of %s not usable: %s", request.path, error)
-            return self._answer_as_it_was(request, plan, Reason.FIRST_STAGE_FAILED)
-        if leaves_to_elasticsearch(plan, response):
-            return self._answer_as_it_was(request, plan, Reason.NO_HITS, "skipped")
-        return FirstStage(answer, response, time.perf_counter() - started)
+            too_large = isinstance(error, TooLarge)
+            reason = Reason.RESPONSE_TOO_LARGE if too_large else Reason.FIRST_STAGE_FAILED
+            return self._answer_as_it_was(request, planning, reason)
+        if isinstance(recall, Recall):
+            for place, plan in planning.planned:
+                response = recall.answer.responses[place]
+                if isinstance(response, SearchResponse) and leaves_to_elasticsearch(planning.asked, plan, response):
+                    return self._answer_as_it_was(request, planning, Reason.NO_HITS, "skipped")
+        return recall
 
-    def _answer_as_it_was(self, request: Request, plan: Plan, reason: Reason, word: str = "fallback") -> Response:
-        """Send the client's own search; its answer, errors included, is what the client would have got without us."""
-        if plan.own_syntax:
-            response = self._upstream.search(request, request.target, encode_body(plan.body))
-        else:
+    def _answer_as_it_was(
+        self, request: Request, planning: Planning, reason: Reason, word: str = "fallback"
+    ) -> Response:
+        """Send the client's own request; its answer, errors included, is what the client would have got without us."""
+        decided = without_own_syntax(planning.asked, [reason])
+        if decided.body is None:
             response = self._upstream.forward(request, safe=True)
-        self._metrics.count_search(word, reason, plan.variant.name)
+        else:
+            response = self._upstream.search(request, decided.target or request.target, decided.body, decided.headers)
+        for _, plan in planning.planned:
+            self._metrics.count_search(word, reason, plan.variant.name)
         names = self._settings.headers
-        return response.with_headers({names.switch: word, names.reason: reason, names.variant: plan.variant.name})
+        variant = planning.planned[0][1].variant.name
+        return response.with_headers({names.switch: word, names.reason: reason, names.variant: variant})
 
-    def _rerank(
-        self, plan: Plan, response: SearchResponse, profile: Future[Profile | None] | None, budget_ms: float
-    ) -> Outcome:
+    def _rerank(self, planning: Planning, recall: Recall, reader: Reader, budget_ms: float) -> dict[int, Outcome]:
         """The second stage, fail-open: whatever goes wrong in it leaves Elasticsearch's order."""
-        started = time.perf_counter()
-        scored, reason, failed = None, None, False
+        usable = list(_usable(planning, recall))
         try:
-            result = self._second_stage.rerank(plan, response, profile, budget_ms)
-            scored, reason = (None, result) if isinstance(result, Reason) else (result, None)
-        except RerankError as error:
-            reason, failed = Reason.of(error.fallback_reason), True
-            _log.warning("fallback, %s: %s", reason, error)
-        except Exception:  # noqa: BLE001  a bug of ours must not fail a search that Elasticsearch has answered
-            reason, failed = Reason.RERANK_FAILED, True
-            _log.exception("fallback, %s", reason)
-        return Outcome(scored, reason, failed, time.perf_counter() - started)
+            outcomes = self._second_stage.rerank([(plan, found) for _, plan, found in usable], reader, budget_ms)
+        except Exception as error:  # noqa: BLE001  a bug of ours must not fail a search that Elasticsearch has answered
+            _log.exception("fallback, %s", Reason.RERANK_FAILED)
+            outcomes = [RerankError(str(error))] * len(usable)
+        return {place: outcome for (place, _, _), outcome in zip(usable, outcomes, strict=True)}
 
-    def _respond(self, plan: Plan, first_stage: FirstStage, outcome: Outcome, started: float) -> Response:
-        response = first_stage.response
-        ranking = outcome.scored.ranking if outcome.scored else first_stage_ranking(response.hits)
-        took_ms = round((time.perf_counter() - started) * 1000)
-        body = write_response(plan, response, ranking, took_ms)
-        self._metrics.count_search(outcome.word, outcome.reason or "", plan.variant.name)
-        self._metrics.observe_stages(first_stage.seconds, outcome.seconds)
-        kept = tuple(pair for pair in first_stage.answer.headers if pair[0].lower() != "content-length")
-        answer = Response(200, (*kept, ("content-length", str(len(body)))), (body,), first_stage.answer.reason)
-        return answer.with_headers(self._headers(plan, first_stage, outcome))
+    def _respond(
+        self, request: Request, planning: Planning, recall: Recall, outcomes: Mapping[int, Outcome], timing: Timing
+    ) -> Response:
+        asked, written = planning.asked, self._write(request, planning, recall, outcomes, timing)
+        others = self._others(request, planning, recall)
+        body = write_answer(asked, recall.answer, written, others, timing.took_ms())
+        verdicts = [judge(plan, outcomes.get(place)) for place, plan in enumerate(planning.plans)]
+        for verdict in verdicts:
+            self._metrics.count_search(verdict.word, verdict.reason or "", verdict.variant or "")
+        self._metrics.observe_stages(recall.seconds, timing.second_stage_s)
+        durations = f"es;dur={recall.seconds * 1000:.1f}, rerank;dur={timing.second_stage_s * 1000:.1f}"
+        headers = {**verdict_headers(self._settings.headers, verdicts), "Server-Timing": durations}
+        return encoded_like(recall.response, body).with_headers(headers)
 
-    def _headers(self, plan: Plan, first_stage: FirstStage, outcome: Outcome) -> Mapping[str, str]:
-        names = self._settings.headers
-        headers = {names.switch: outcome.word, names.variant: plan.variant.name}
-        if outcome.scored:
-            headers |= {names.model: outcome.scored.model, names.window: str(len(outcome.scored.fused_scores))}
-        if outcome.reason:
-            headers[names.reason] = outcome.reason
-        timing = f"es;dur={first_stage.seconds * 1000:.1f}, rerank;dur={outcome.seconds * 1000:.1f}"
-        return headers | {"Server-Timing": timing}
+    def _write(
+        self, request: Request, planning: Planning, recall: Recall, outcomes: Mapping[int, Outcome], timing: Timing
+    ) -> list[Written]:
+        """Each usable response with its ranking, and of deferred searches the hits of the page."""
+        rankings = []
+        for place, plan, found in _usable(planning, recall):
+            outcome = outcomes[place]
+            scored = outcome if isinstance(outcome, Scored) else None
+            rankings.append((plan, found, make_ranking(plan, found, scored) if scored else first_stage_ranking(found)))
+        apart = [ranked for ranked in rankings if ranked[0].deferral]
+        pages = iter(self._first_stage.fetch_pages(request, planning.asked, apart) if apart else [])
+        return [Written(*ranked, next(pages) if ranked[0].deferral else {}, timing.took_ms()) for ranked in rankings]
+
+    def _others(self, request: Request, planning: Planning, recall: Recall) -> dict[tuple[int, int], str]:
+        """Span -> response to the client's own search, for the planned ones that Elasticsearch refused or failed."""
+        refused = [
+            (found, planning.asked.searches[place])
+            for place, _ in planning.planned
+            if not isinstance(found := recall.answer.responses[place], SearchResponse)
+        ]
+        if not refused:
+            return {}
+        texts = self._first_stage.ask_untouched(request, planning.asked, [search for _, search in refused])
+        return {span: text for (span, _), text in zip(refused, texts, strict=True)}
 
     def explain(self, request: Request) -> Mapping[str, Any]:
         """Why the hits of a search stand where they stand: plan, features and their contributions, hit by hit.
 
         Raises RequestError where the search is not reranked, saying why, and RerankError where the second stage fails.
         """
+        target = read_search_target(request.method, request.target)
+        if target is None or target.form not in (Form.SEARCH, Form.TEMPLATE):
+            raise RequestError("only a _search or _search/template can be explained")
         request = request.started(self._settings.server.max_search_bytes)
-        plan = self._plan(request, self._assign(request))
-        if isinstance(plan, Skip):
-            raise RequestError(f"this search is not reranked: {plan.reason.meaning} [{plan.reason}]")
-        profile = self._prefetch_profile(request)
-        first_stage = self._ask_first_stage(request, plan)
-        if isinstance(first_stage, Response):
-            close(first_stage)
-            raise RequestError(f"Elasticsearch answered the first-stage request with status {first_stage.status}")
-        result = self._second_stage.rerank(plan, first_stage.response, profile, self._budget_ms(request))
-        if isinstance(result, Reason):
-            raise RequestError(f"this search is not reranked: {result.meaning} [{result}]")
-        return explain_ranking(plan, first_stage.response, result)
+        planning = self._planner.plan(request, target, self._planner.assign(request))
+        if isinstance(planning, PassThrough):
+            raise not_reranked(planning.reasons[0])
+        recall = self._recall(request, planning)
+        if isinstance(recall, Response):
+            close(recall)
+            raise RequestError(f"Elasticsearch answered the first-stage request with status {recall.status}")
+        ((_, plan, found),) = _usable(planning, recall)
+        (outcome,) = self._second_stage.rerank([(plan, found)], self._reader(request), self._planner.budget_ms(request))
+        if isinstance(outcome, RerankError):
+            raise outcome
+        if isinstance(outcome, Reason):
+            raise not_reranked(outcome)
+        return explain_ranking(plan, found, outcome)
+
+
+def not_reranked(reason: Reason) -> RequestError:
+    """What the explanation of a search says that has none."""
+    return RequestError(f"this search is not reranked: {reason.meaning} [{reason}]")
+
+
+def _usable(planning: Planning, recall: Recall) -> Iterator[tuple[int, Plan, SearchResponse]]:
+    """The planned searches that Elasticsearch answered, by their place."""
+    for place, plan in planning.planned:
+        found = recall.answer.responses[place]
+        if isinstance(found, SearchResponse):
+            yield place, plan, found

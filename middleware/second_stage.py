@@ -1,116 +1,156 @@
-"""The second stage of one search: document texts, cross-encoder, profile features, fusion, ranking."""
+"""The second stage of a request's searches: document texts, cross-encoder, profile features, fusion, ranking."""
 
 from __future__ import annotations
 
+import hashlib
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 
-import numpy as np
-
 from middleware.config import Settings
-from middleware.errors import NoModel
+from middleware.errors import NoModel, RerankError
 from middleware.fusion import FloatArray, fuse, rank, response_scores, scale_first_stage
 from middleware.personalization.features import profile_features
-from middleware.personalization.fields import HitFields, read_hit_fields
 from middleware.personalization.profiles import Profile
 from middleware.rerank.engine import Engine
-from middleware.search.document import parse_template
-from middleware.search.hits import Hit, SearchResponse
+from middleware.search.hits import SearchResponse
 from middleware.search.plan import Plan
 from middleware.search.reasons import Reason
 from middleware.search.response import Ranking
+from middleware.search.window import Window, read_window
+from middleware.ttl_cache import TtlLruCache
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """What the second stage reads of the first n hits: document texts and feature fields, in first-stage order."""
+class Reader:
+    """Who searches: the user of the profile, which may still be on its way; both absent for everybody."""
 
-    document_texts: Sequence[str]
-    hit_fields: Sequence[HitFields]
-    first_stage_scores: FloatArray
-    floor: float
+    user: str | None = None
+    profile: Future[Profile | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A reranked window; every array has shape (n,), in first-stage order."""
+    """A reranked window; every array has shape (n,), in first-stage order. `order` are its positions, best first."""
 
-    ranking: Ranking
     features: Mapping[str, FloatArray]
     fused_scores: FloatArray
+    order: Sequence[int]
     document_texts: Sequence[str]
     model: str
     profile: Profile | None
 
 
+Outcome = Scored | Reason | RerankError
+"""What became of one search: its ranking, why there is nothing to rerank, or our failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """A window to be scored: its place among the request's searches, and the key under which it is remembered."""
+
+    place: int
+    plan: Plan
+    window: Window
+    key: bytes
+
+
 class SecondStage:
-    """Scores and orders windows with the engines of the configured models."""
+    """Scores and orders windows with the engines of the configured models. Thread-safe.
+
+    The ranking of a window is remembered for a while under all that it was made of, but for the profile: the next
+    pages of a search cost no second rerank, and behaviour between two pages does not tear them apart.
+    """
 
     def __init__(self, settings: Settings, engines: Mapping[str, Engine]) -> None:
         self._settings = settings
         self._engines = engines
+        self._remembered: TtlLruCache[bytes, Scored] = TtlLruCache(settings.rankings.size)
 
     def rerank(
-        self, plan: Plan, response: SearchResponse, profile: Future[Profile | None] | None, budget_ms: float
-    ) -> Scored | Reason:
-        """Order the window; a Reason where there is nothing to rerank. Raises RerankError within `budget_ms`."""
+        self, searches: Sequence[tuple[Plan, SearchResponse]], reader: Reader, budget_ms: float
+    ) -> list[Outcome]:
+        """Order the window of each search within `budget_ms`; the pairs of all go to their model in one go."""
         deadline = time.monotonic() + budget_ms / 1000
-        engine = self._engines.get(plan.variant.model or "")
-        if engine is None:
-            raise NoModel(f"variant {plan.variant.name!r} has no model; define one under models")
-        window = read_window(plan, response)
-        if isinstance(window, Reason):
-            return window
-        scores = engine.score(plan.query_text, window.document_texts, budget_ms=(deadline - time.monotonic()) * 1000)
-        features = {"cross_encoder": scores, "first_stage": scale_first_stage(window.first_stage_scores)}
-        known = _finished(profile, min(deadline, time.monotonic() + self._settings.profiles.budget_ms / 1000))
-        if known is not None:
-            features |= profile_features(known, window.hit_fields)
-        return _order(plan, response, window, features, engine.name, known)
+        outcomes: list[Outcome | None] = [None] * len(searches)
+        by_model: defaultdict[str, list[_Task]] = defaultdict(list)
+        for place, (plan, response) in enumerate(searches):
+            window = read_window(plan, response)
+            if isinstance(window, Reason):
+                outcomes[place] = window
+            elif plan.variant.model is None or plan.variant.model not in self._engines:
+                outcomes[place] = NoModel(f"variant {plan.variant.name!r} has no model; define one under models")
+            else:
+                task = _Task(place, plan, window, _key(plan, window, reader))
+                remembered = self._remembered.get(task.key)
+                if remembered is None:
+                    by_model[plan.variant.model].append(task)
+                else:
+                    outcomes[place] = remembered[0]
+        for model, tasks in by_model.items():
+            for task, outcome in zip(tasks, self._score(model, tasks, reader, deadline), strict=True):
+                outcomes[task.place] = outcome
+        return [outcome for outcome in outcomes if outcome is not None]
+
+    def _score(self, model: str, tasks: Sequence[_Task], reader: Reader, deadline: float) -> Sequence[Outcome]:
+        engine = self._engines[model]
+        queries = [(task.plan.query_text, task.window.passages) for task in tasks]
+        try:
+            scores = engine.score_many(queries, budget_ms=(deadline - time.monotonic()) * 1000)
+        except RerankError as error:
+            return [error] * len(tasks)
+        patience = time.monotonic() + self._settings.profiles.budget_ms / 1000
+        profile = _finished(reader.profile, min(deadline, patience))
+        scored = []
+        for task, passage_scores in zip(tasks, scores, strict=True):
+            document_scores = task.window.best_of_passages(passage_scores)
+            scored.append(_order(task.plan, task.window, document_scores, engine.name, profile))
+            if self._settings.rankings.ttl_s:
+                self._remembered.put(task.key, scored[-1], self._settings.rankings.ttl_s)
+        return scored
 
 
-def _order(
-    plan: Plan,
-    response: SearchResponse,
-    window: Window,
-    features: Mapping[str, FloatArray],
-    model: str,
-    profile: Profile | None,
-) -> Scored:
+def make_ranking(plan: Plan, response: SearchResponse, scored: Scored) -> Ranking:
+    """The order of the whole answer: the window's, then Elasticsearch's; what the request itself excludes is gone."""
+    fused = scored.fused_scores[list(scored.order)]
+    scores = response_scores(fused, _floor(plan, response))
+    order = list(scored.order)
+    if plan.wish.min_score is not None:
+        order = order[: int((fused >= plan.wish.min_score).sum())]
+    beyond = () if plan.wish.limits_hits else range(len(scored.order), len(response.hits))
+    return Ranking([*order, *beyond], scores[: len(order)].tolist())
+
+
+def _floor(plan: Plan, response: SearchResponse) -> float:
+    """The score that no hit beyond the window exceeds; a window that is not full has none beyond it.
+
+    A score s of `text_similarity_reranker` is max(s, 0) + min(exp(s), 1), which is 1 + s for one in [0, 1].
+    """
+    if plan.wish.model_only:
+        return 1.0
+    window = plan.variant.window
+    return response.hits[window - 1].first_stage_score if len(response.hits) >= window else 0.0
+
+
+def _order(plan: Plan, window: Window, scores: FloatArray, model: str, profile: Profile | None) -> Scored:
+    features = {"cross_encoder": scores, "first_stage": scale_first_stage(window.first_stage_scores)}
+    if profile is not None:
+        features |= profile_features(profile, window.hit_fields)
     fused = fuse(features, plan.variant.weights)
-    order = rank(fused)
-    scores = response_scores(fused[order], window.floor)
-    positions = [*order.tolist(), *range(len(order), len(response.hits))]
-    ranking = Ranking(positions, scores.tolist())
-    return Scored(ranking, features, fused, window.document_texts, model, profile)
+    return Scored(features, fused, rank(fused).tolist(), window.document_texts, model, profile)
 
 
-def read_window(plan: Plan, response: SearchResponse) -> Window | Reason:
-    """Texts and fields of the hits to rerank, or why there is nothing to rerank."""
-    hits = response.hits[: plan.variant.window]
-    if not hits:
-        return Reason.NO_HITS
-    texts, fields = [], []
-    for hit in hits:
-        section = plan.sections.of_hit(hit.index)
-        if section is None:
-            return Reason.INDEX_NOT_CONFIGURED
-        template = parse_template(section.template)
-        values = {path: hit.values(path) for path in (*template.fields, *section.features.names)}
-        texts.append(template.render(values, section.max_field_chars))
-        fields.append(read_hit_fields(values, section.features))
-    if not any(texts):
-        return Reason.NO_DOCUMENT_TEXT
-    first_stage_scores = np.array([hit.first_stage_score for hit in hits], dtype=np.float64)
-    return Window(texts, fields, first_stage_scores, _floor(hits, plan.variant.window))
-
-
-def _floor(hits: Sequence[Hit], window: int) -> float:
-    """The score that no hit beyond the window exceeds; a window that is not full has none beyond it."""
-    return hits[-1].first_stage_score if len(hits) == window else 0.0
+def _key(plan: Plan, window: Window, reader: Reader) -> bytes:
+    """A digest of all that a ranking is made of, but for the profile, for which the user stands."""
+    variant = plan.variant
+    parts = (variant.name, variant.model, sorted(variant.weights.items()), reader.user, plan.query_text)
+    digest = hashlib.blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=16)
+    digest.update(repr((window.passages, window.hit_fields)).encode("utf-8", "surrogatepass"))
+    digest.update(window.first_stage_scores.tobytes())
+    return digest.digest()
 
 
 def _finished(profile: Future[Profile | None] | None, deadline: float) -> Profile | None:

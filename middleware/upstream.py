@@ -49,17 +49,15 @@ class Upstream:
         repeatable = safe and request.stream is None
         return self._send(Message(request.method, request.target, headers, body, chunked, repeatable))
 
-    def search(self, request: Request, target: str, body: bytes) -> Response:
-        """Send a search of ours in the name of the client's `request`: its headers, our target and body.
+    def search(self, request: Request, target: str, body: bytes, own_headers: Mapping[str, str]) -> Response:
+        """Send a search of ours in the name of the client's `request`: its headers but for ours, our target and body.
 
         Raises what `forward` raises.
         """
-        ours = ("content-length", "accept-encoding")
-        headers = tuple((name, value) for name, value in _forwarded(request.headers) if name.lower() not in ours)
-        if request.header("content-type") is None:
-            headers += (("Content-Type", _content_type(request)),)
-        headers += (("Accept-Encoding", "identity"), ("Content-Length", str(len(body))))
-        return self._send(Message(request.method, target, headers, body, repeatable=True))
+        ours = {"Accept-Encoding": "identity", **own_headers, "Content-Length": str(len(body))}
+        replaced = {name.lower() for name in (*ours, "content-encoding")}
+        kept = tuple((name, value) for name, value in _forwarded(request.headers) if name.lower() not in replaced)
+        return self._send(Message(request.method, target, (*kept, *ours.items()), body, repeatable=True))
 
     def _send(self, message: Message) -> Response:
         """The answer of the first node that gives one.
@@ -118,12 +116,6 @@ class Upstream:
 def _forwarded(headers: Headers) -> Headers:
     """End-to-end headers; `Expect` is ours to answer, and was."""
     return tuple((name, value) for name, value in end_to_end(headers) if name.lower() != "expect")
-
-
-def _content_type(request: Request) -> str:
-    """The type of a body of ours where the client sent none; a vendor type must be the one that it accepts."""
-    accepted = request.header("accept") or ""
-    return accepted if accepted.startswith("application/vnd.elasticsearch+json") else "application/json"
 
 
 def read_all(response: Response, max_bytes: int) -> bytes | None:

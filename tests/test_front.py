@@ -45,7 +45,7 @@ class FakeUpstream:
         self.forwarded.append(f"{request.method} {request.target}")
         return Response(200, (("content-length", "2"),), (b"hi",))
 
-    def search(self, request, target, body):
+    def search(self, request, target, body, own_headers):
         if self.error:
             raise self.error
         self.searched.append(body)
@@ -64,8 +64,8 @@ class FakeEngine:
 
     def stop(self) -> None: ...
 
-    def score(self, query_text, document_texts, *, budget_ms):
-        return self._score(document_texts)
+    def score_many(self, queries, *, budget_ms):
+        return [self._score(document_texts) for _, document_texts in queries]
 
 
 def ask(app, path="/products/_search", body=None, method="POST", **headers) -> tuple[int, dict[str, str], bytes]:

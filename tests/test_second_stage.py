@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from middleware.config import Settings
 from middleware.errors import DeadlineExceeded, NoModel
 from middleware.personalization.profiles import Profile
-from middleware.search.hits import read_search_response
-from middleware.search.plan import SearchRequest, make_plan
+from middleware.search.hits import read_answer
+from middleware.search.plan import make_plan
 from middleware.search.reasons import Reason
+from middleware.search.request import read_request
 from middleware.search.target import read_search_target
-from middleware.second_stage import SecondStage
+from middleware.second_stage import Reader, SecondStage, make_ranking
 
 WINDOW = 5
 
@@ -31,12 +32,15 @@ class FakeEngine:
     def __init__(self, scores=(), error=None):
         self.scores, self.error = scores, error
         self.asked = None
+        self.calls = 0
 
-    def score(self, query_text, document_texts, *, budget_ms):
+    def score_many(self, queries, *, budget_ms):
+        self.calls += 1
+        ((query_text, document_texts), *_) = queries
         self.asked = (query_text, list(document_texts), budget_ms)
         if self.error:
             raise self.error
-        return np.array(self.scores[: len(document_texts)], dtype=np.float64)
+        return [np.array(self.scores[: len(texts)], dtype=np.float64) for _, texts in queries]
 
 
 def make_settings(**extra) -> Settings:
@@ -50,10 +54,10 @@ def make_settings(**extra) -> Settings:
     )
 
 
-def make(settings, target="/products/_search"):
-    body = json.dumps({"query": {"match": {"title": "red"}}}).encode()
-    search_target = read_search_target("POST", target)
-    return make_plan(SearchRequest(search_target, {"content-type": "application/json"}, body), "default", settings)
+def make(settings, target="/products/_search", **body):
+    data = json.dumps({"query": {"match": {"title": "red"}}, **body}).encode()
+    request = read_request(read_search_target("POST", target), {"content-type": "application/json"}, data, 10_000)
+    return make_plan(request.searches[0], "default", settings)
 
 
 def respond(sources, scores=None, index="products"):
@@ -62,12 +66,20 @@ def respond(sources, scores=None, index="products"):
         {"_index": index, "_id": str(number), "_score": score, "_source": source}
         for number, (source, score) in enumerate(zip(sources, scores, strict=True))
     ]
-    return read_search_response(json.dumps({"hits": {"hits": hits}}).encode())
+    (response,) = read_answer(json.dumps({"hits": {"hits": hits}}), is_multi=False).responses
+    return response
 
 
 def rerank(engine, response, *, settings=None, profile=None, target="/products/_search"):
     settings = settings or make_settings()
-    return SecondStage(settings, {"fake": engine}).rerank(make(settings, target), response, profile, 1000)
+    plan = make(settings, target)
+    stage = SecondStage(settings, {"fake": engine} if settings.models else {})
+    (outcome,) = stage.rerank([(plan, response)], Reader("u", profile), 1000)
+    return outcome
+
+
+def order(response, scored, settings=None):
+    return make_ranking(make(settings or make_settings()), response, scored)
 
 
 first_stage_scores = st.lists(st.floats(0, 2.0**127, width=32), max_size=9).map(
@@ -78,8 +90,7 @@ first_stage_scores = st.lists(st.floats(0, 2.0**127, width=32), max_size=9).map(
 @given(first_stage_scores.filter(len), st.lists(st.floats(0, 1), min_size=9, max_size=9))
 def test_a_ranking_holds_every_hit_once_and_its_scores_never_rise(scores, cross_encoder_scores) -> None:
     response = respond([{"title": f"t{number}"} for number in range(len(scores))], scores)
-    scored = rerank(FakeEngine(cross_encoder_scores), response)
-    ranking = scored.ranking
+    ranking = order(response, rerank(FakeEngine(cross_encoder_scores), response))
     assert sorted(ranking.positions) == list(range(len(scores)))
     assert sorted(ranking.positions[:WINDOW]) == list(range(min(WINDOW, len(scores))))
     beyond = [scores[position] for position in ranking.positions[len(ranking.scores) :]]
@@ -91,11 +102,12 @@ def test_a_ranking_holds_every_hit_once_and_its_scores_never_rise(scores, cross_
 def test_the_model_reads_the_window_and_orders_it() -> None:
     engine = FakeEngine([0.1, 0.9, 0.5, 0.2, 0.3])
     sources = [{"title": f"t{number}", "brand": "B" if number == 0 else None} for number in range(7)]
-    scored = rerank(engine, respond(sources, [1.0] * 7))
+    response = respond(sources, [1.0] * 7)
+    scored = rerank(engine, response)
     assert engine.asked[:2] == ("red", ["t0 B", "t1", "t2", "t3", "t4"])
     assert 0 < engine.asked[2] <= 1000
-    assert list(scored.ranking.positions) == [1, 2, 4, 3, 0, 5, 6]
-    assert len(scored.ranking.scores) == WINDOW
+    assert list(order(response, scored).positions) == [1, 2, 4, 3, 0, 5, 6]
+    assert len(order(response, scored).scores) == WINDOW
     assert scored.model == "fake"
 
 
@@ -114,13 +126,13 @@ def test_where_there_is_nothing_to_rerank_the_reason_is_given(response, target, 
 
 
 def test_without_a_model_there_is_no_second_stage() -> None:
-    with pytest.raises(NoModel, match="default"):
-        rerank(FakeEngine(), respond([{"title": "t"}]), settings=make_settings(models={}))
+    outcome = rerank(FakeEngine(), respond([{"title": "t"}]), settings=make_settings(models={}))
+    assert isinstance(outcome, NoModel)
 
 
 def test_a_failure_of_the_engine_is_passed_on() -> None:
-    with pytest.raises(DeadlineExceeded):
-        rerank(FakeEngine(error=DeadlineExceeded("late")), respond([{"title": "t"}]))
+    outcome = rerank(FakeEngine(error=DeadlineExceeded("late")), respond([{"title": "t"}]))
+    assert isinstance(outcome, DeadlineExceeded)
 
 
 def test_a_profile_joins_the_features_when_it_is_there() -> None:
@@ -128,7 +140,7 @@ def test_a_profile_joins_the_features_when_it_is_there() -> None:
     profile.set_result(Profile(brand_affinity={"acme": 1.0}))
     sources = [{"title": "t", "brand": "Other"}, {"title": "t", "brand": "ACME"}]
     scored = rerank(FakeEngine([0.5, 0.5]), respond(sources, [1.0, 1.0]), profile=profile)
-    assert list(scored.ranking.positions) == [1, 0]
+    assert list(scored.order) == [1, 0]
     assert scored.profile is not None
 
 
@@ -140,3 +152,48 @@ def test_a_profile_that_is_late_or_unknown_is_left_out() -> None:
         scored = rerank(FakeEngine([0.5]), respond([{"title": "t"}]), settings=settings, profile=profile)
         assert scored.profile is None
         assert set(scored.features) == {"cross_encoder", "first_stage"}
+
+
+def test_the_next_page_of_a_search_costs_no_second_rerank_and_has_the_same_order() -> None:
+    settings, engine = make_settings(), FakeEngine([0.1, 0.9, 0.5])
+    stage, response = SecondStage(settings, {"fake": engine}), respond([{"title": f"t{number}"} for number in range(3)])
+    pages = [make(settings), make(settings, **{"from": 1, "size": 1})]
+    orders = [stage.rerank([(page, response)], Reader("u"), 1000)[0].order for page in pages]
+    assert orders[0] == orders[1] == [1, 2, 0]
+    assert engine.calls == 1
+
+
+@pytest.mark.parametrize(
+    ("sources", "scores", "user", "body"),
+    [
+        ([{"title": "t0"}, {"title": "changed"}], None, "u", {}),
+        ([{"title": "t0"}, {"title": "t1"}], [5.0, 1.0], "u", {}),
+        ([{"title": "t0"}, {"title": "t1"}], None, "other", {}),
+        ([{"title": "t0"}, {"title": "t1"}], None, "u", {"query": {"match": {"title": "blue"}}}),
+    ],
+)
+def test_a_ranking_made_of_anything_else_is_made_anew(sources, scores, user, body) -> None:
+    settings, engine = make_settings(), FakeEngine([0.1, 0.9])
+    stage = SecondStage(settings, {"fake": engine})
+    stage.rerank([(make(settings), respond([{"title": "t0"}, {"title": "t1"}]))], Reader("u"), 1000)
+    stage.rerank([(make(settings, **body), respond(sources, scores))], Reader(user), 1000)
+    assert engine.calls == 2
+
+
+def test_rankings_are_not_remembered_where_the_configuration_says_so() -> None:
+    settings, engine = make_settings(rankings={"ttl_s": 0}), FakeEngine([0.5])
+    stage = SecondStage(settings, {"fake": engine})
+    for _ in range(2):
+        stage.rerank([(make(settings), respond([{"title": "t"}]))], Reader(), 1000)
+    assert engine.calls == 2
+
+
+def test_the_pairs_of_many_searches_go_to_the_model_in_one_go() -> None:
+    settings, engine = make_settings(), FakeEngine([0.1, 0.9])
+    responses = [respond([{"title": "a"}, {"title": "b"}]), respond([]), respond([{"title": "c"}])]
+    outcomes = SecondStage(settings, {"fake": engine}).rerank(
+        [(make(settings), response) for response in responses], Reader(), 1000
+    )
+    assert engine.calls == 1
+    assert outcomes[1] is Reason.NO_HITS
+    assert [outcomes[0].order, outcomes[2].order] == [[1, 0], [0]]

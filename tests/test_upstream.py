@@ -135,7 +135,7 @@ def test_a_read_that_is_broken_off_is_answered_by_the_other_node(recorder, hangi
     upstream = make_upstream(recorder.url, hanging_up.url)
     assert [get(upstream) for _ in range(6)] == [(200, b"hi")] * 6
     for _ in range(6):
-        assert upstream.search(Request("POST", "/_search", ()), "/_search", b"{}").status == 200
+        assert upstream.search(Request("POST", "/_search", ()), "/_search", b"{}", {}).status == 200
 
 
 def test_a_connection_that_the_node_closed_while_it_was_idle_does_not_surface():
@@ -251,10 +251,22 @@ def test_raw_bytes_in_the_target_arrive_raw(recorder):
     assert "/_search?q=手机".encode() in recorder.requests[-1]
 
 
+def test_a_search_of_ours_says_what_its_body_is(recorder):
+    headers = (("Content-Type", "application/cbor"), ("Content-Encoding", "gzip"), ("Accept", "application/cbor"))
+    request = Request("POST", "/old/_search", headers, True, 3, b"old")
+    own = {"Content-Type": "application/json", "Accept-Encoding": "gzip"}
+    read_all(make_upstream(recorder.url).search(request, "/new/_search", b"{}", own), 100)
+    head = recorder.requests[-1].partition(b"\r\n\r\n")[0].lower()
+    assert {b"content-type: application/json", b"accept-encoding: gzip", b"accept: application/cbor"} <= set(
+        head.split(b"\r\n")
+    )
+    assert b"content-encoding" not in head
+
+
 def test_a_search_of_ours_carries_the_clients_headers_and_our_length(recorder):
     headers = (("Authorization", "ApiKey abc=="), ("Content-Length", "9999"), ("Accept-Encoding", "gzip"), ("X-A", "1"))
     request = Request("POST", "/old/_search", headers, True, 9999, b"old")
-    read_all(make_upstream(recorder.url).search(request, "/new/_search", b'{"size":5}'), 100)
+    read_all(make_upstream(recorder.url).search(request, "/new/_search", b'{"size":5}', {}), 100)
     head, _, body = recorder.requests[-1].partition(b"\r\n\r\n")
     lines = {line.lower() for line in head.split(b"\r\n")}
     assert body == b'{"size":5}'

@@ -12,10 +12,10 @@ from threading import Lock
 
 from middleware.config import FeatureFields, ProfileSettings
 from middleware.errors import MiddlewareError
-from middleware.personalization.cache import TtlLruCache
 from middleware.personalization.fields import HitFields
 from middleware.personalization.lookup import events_body, products_bodies, read_events, read_products
 from middleware.personalization.profiles import Profile, build_profile
+from middleware.ttl_cache import TtlLruCache
 
 logger = logging.getLogger(__name__)
 

@@ -14,21 +14,27 @@ import numpy as np
 
 from middleware.config import ModelSettings
 from middleware.errors import BackendError, DeadlineExceeded, ModelUnavailable, Overloaded, RerankError
-from middleware.rerank.backends import Backend, FloatArray, load_backend
+from middleware.rerank.backends import Backend, FloatArray, Tokens, load_backend
 
 log = logging.getLogger(__name__)
 
 _WARM_UP_WORD = "warm "
 
+Query = tuple[str, Sequence[str]]
+"""A query text and the texts of its documents."""
+
 
 @dataclass(slots=True, eq=False)
 class _Search:
-    """One search's pairs on their way through the worker; `deadline` in seconds of the monotonic clock."""
+    """The pairs of one request on their way through the worker; `deadline` in seconds of the monotonic clock."""
 
-    query_text: str
-    document_texts: Sequence[str]
+    queries: Sequence[Query]
     deadline: float
-    outcome: FloatArray | RerankError | None = field(default=None)
+    outcome: list[FloatArray] | RerankError | None = field(default=None)
+
+    @property
+    def size(self) -> int:
+        return sum(len(document_texts) for _, document_texts in self.queries)
 
     @property
     def expired(self) -> bool:
@@ -87,14 +93,18 @@ class Engine:
             self._worker.join(timeout=5)
 
     def score(self, query_text: str, document_texts: Sequence[str], *, budget_ms: float) -> FloatArray:
-        """cross_encoder_score of each document, shape (len(document_texts),), each in [0, 1].
+        """cross_encoder_score of each document, shape (len(document_texts),), each in [0, 1]; see `score_many`."""
+        return self.score_many([(query_text, document_texts)], budget_ms=budget_ms)[0]
 
-        Blocks for at most `budget_ms`. Raises ModelUnavailable (not loaded), Overloaded (queue_limit searches wait
+    def score_many(self, queries: Sequence[Query], *, budget_ms: float) -> list[FloatArray]:
+        """For each query the scores of its documents, in [0, 1]; the pairs of all queries share their batches.
+
+        Blocks for at most `budget_ms`. Raises ModelUnavailable (not loaded), Overloaded (queue_limit requests wait
         already), DeadlineExceeded (not done in time; what is left of the work is dropped) or BackendError.
         """
-        if not len(document_texts):
-            return np.zeros(0)
-        search = _Search(query_text, document_texts, monotonic() + budget_ms / 1000)
+        search = _Search(queries, monotonic() + budget_ms / 1000)
+        if not search.size:
+            return [np.zeros(0) for _ in queries]
         with self._changed:
             if not self.ready:
                 raise ModelUnavailable(self._load_error or f"{self.name} is still loading")
@@ -108,7 +118,7 @@ class Engine:
         if isinstance(search.outcome, RerankError):
             raise search.outcome
         if search.outcome is None:
-            raise DeadlineExceeded(f"{self.name} did not score {len(document_texts)} documents in {budget_ms:.0f} ms")
+            raise DeadlineExceeded(f"{self.name} did not score {search.size} documents in {budget_ms:.0f} ms")
         return search.outcome
 
     def _run(self) -> None:
@@ -130,7 +140,7 @@ class Engine:
             backend = self._backend_factory(self._settings)
             # Many short pairs and one long one: whatever the backend sets up on first use, for both shapes.
             texts = [_WARM_UP_WORD] * self._settings.batch_size + [_WARM_UP_WORD * self._settings.max_tokens]
-            self._score_in_batches(backend, _Search(_WARM_UP_WORD, texts, float("inf")))
+            self._score_in_batches(backend, _Search([(_WARM_UP_WORD, texts)], float("inf")))
         except RerankError as error:
             self._load_error = error.reason
         except Exception as error:  # noqa: BLE001 - backends run third-party code; whatever it raises ends here
@@ -145,7 +155,7 @@ class Engine:
             self._changed.wait_for(lambda: self._stopping or bool(self._searches))
             return None if self._stopping else self._searches.popleft()
 
-    def _outcome(self, backend: Backend, search: _Search) -> FloatArray | RerankError:
+    def _outcome(self, backend: Backend, search: _Search) -> list[FloatArray] | RerankError:
         try:
             return self._score_in_batches(backend, search)
         except RerankError as error:
@@ -154,21 +164,29 @@ class Engine:
             log.exception("model %s failed on a search", self.name)
             return BackendError(f"{self.name}: {type(error).__name__}: {error}")
 
-    def _score_in_batches(self, backend: Backend, search: _Search) -> FloatArray:
+    def _score_in_batches(self, backend: Backend, search: _Search) -> list[FloatArray]:
         """Batches of like length, so that little is padded; a search past its deadline costs nothing more."""
-        if search.expired:
-            raise DeadlineExceeded(f"the search waited for {self.name} beyond its budget")
-        pairs = backend.encode(search.query_text, search.document_texts)
-        if len(pairs) != len(search.document_texts):
-            raise BackendError(f"the tokenizer gave {len(pairs)} pairs for {len(search.document_texts)} documents")
+        pairs = self._encode(backend, search)
         by_length = sorted(range(len(pairs)), key=lambda row: len(pairs[row]["input_ids"]))
-        scores = np.empty(len(search.document_texts))
+        scores = np.empty(len(pairs))
         for start in range(0, len(by_length), self._settings.batch_size):
             if search.expired:
                 raise DeadlineExceeded(f"{self.name} was not done in time")
             rows = by_length[start : start + self._settings.batch_size]
             scores[rows] = _checked(backend.score([pairs[row] for row in rows]), len(rows))
-        return scores
+        ends = np.cumsum([len(document_texts) for _, document_texts in search.queries])
+        return np.split(scores, ends[:-1])
+
+    def _encode(self, backend: Backend, search: _Search) -> list[Tokens]:
+        pairs: list[Tokens] = []
+        for query_text, document_texts in search.queries:
+            if search.expired:
+                raise DeadlineExceeded(f"the search waited for {self.name} beyond its budget")
+            encoded = backend.encode(query_text, document_texts)
+            if len(encoded) != len(document_texts):
+                raise BackendError(f"the tokenizer gave {len(encoded)} pairs for {len(document_texts)} documents")
+            pairs += encoded
+        return pairs
 
 
 def _checked(scores: FloatArray, expected: int) -> FloatArray:

@@ -94,6 +94,14 @@ def parse_template(text: str) -> Template:
     return template
 
 
+def template_of(fields: Sequence[str]) -> Template | None:
+    """The plain template of some fields, one after the other; None for none."""
+    parts: list[str | Field] = []
+    for field in fields:
+        parts += [Field(field), " "]
+    return Template((Group(tuple(parts), optional=False),)) if parts else None
+
+
 def read_values(document: Any, path: str) -> list[Any]:
     """Scalar values at a dotted path of a `_source` or of a hit's `fields`, through objects, arrays and dotted keys."""
     found: list[Any] = []

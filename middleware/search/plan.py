@@ -1,36 +1,37 @@
-"""The decision on one search: rerank it, how, or why not. Pure: the request in, a Plan or a Skip out."""
+"""The decision on one search: rerank it, how, or why not. Pure: a search in, a Plan or a Skip out."""
 
 from __future__ import annotations
 
-import json
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from middleware.config import Settings
-from middleware.errors import RequestError
+from middleware.config import IndexSettings, Settings
 from middleware.experiments.assign import ResolvedVariant, resolve
 from middleware.search.added_fields import choose_added_fields
+from middleware.search.deferral import Deferral, choose_deferral
 from middleware.search.document import parse_template
-from middleware.search.filter_path import is_valid
-from middleware.search.json_text import Unreadable, load_strict, replace_lone_surrogates
+from middleware.search.json_text import Unreadable, replace_lone_surrogates
+from middleware.search.own_syntax import Wish, check_size, read_wish
 from middleware.search.query_string import MAX_CHARS, read_query_string
-from middleware.search.query_text import find_query_text
+from middleware.search.query_text import find_query_text, find_retriever_text
 from middleware.search.reasons import Reason
+from middleware.search.request import Search
+from middleware.search.retrievers import settle_retriever
 from middleware.search.sections import Sections, find_sections
-from middleware.search.target import SearchTarget
 
 _DEFAULT_SIZE = 10
 _COUNT_DIGITS = 10
-_JSON_TYPES = ("application/json", "application/vnd.elasticsearch+json", "application/*", "*/*")
+_ORDER_OF_THE_MODEL = {"cross_encoder": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """Not reranked; `body` is what goes upstream instead of the client's where it held our own syntax."""
+    """Not reranked; a page beyond the window has the `preference` of those inside, so that all pages agree."""
 
     reason: Reason
-    body: bytes | None = None
+    preference: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,150 +48,120 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How one search is reranked. `body` is the client's, decoded, without our own syntax."""
+    """How one search is reranked. `body` goes upstream: the client's without what only we understand.
 
-    target: SearchTarget
+    `preference` keeps all pages of the search on the same copies of its shards, where the client has none of its own;
+    copies may order equal scores differently.
+    """
+
+    search: Search
     body: Mapping[str, Any]
     query_text: str
     page: Page
     variant: ResolvedVariant
     sections: Sections
+    wish: Wish
     added_fields: tuple[str, ...]
-    own_syntax: bool
-    filter_path: str | None
+    deferral: Deferral | None
+    preference: str | None
 
     @property
     def first_stage_size(self) -> int:
         """Hits asked of Elasticsearch: the window, or up to the page's end where that lies beyond it."""
-        return max(self.variant.window, self.page.end)
+        return self.variant.window if self.wish.limits_hits else max(self.variant.window, self.page.end)
 
 
-@dataclass(frozen=True, slots=True)
-class SearchRequest:
-    """What the plan reads of a search request; header names in lower case."""
+def make_plan(search: Search, variant: str, settings: Settings, *, has_retrievers: bool = False) -> Plan | Skip:
+    """Plan one search for `variant`; `has_retrievers`: the cluster knows `retriever`.
 
-    target: SearchTarget
-    headers: Mapping[str, str]
-    body: bytes
-
-
-def make_plan(request: SearchRequest, variant: str, settings: Settings) -> Plan | Skip:
-    """Plan one search for `variant`. Raises RequestError where our own syntax (`ext.rerank`) is wrong."""
-    planned = _plan(request, variant, settings)
-    return Skip(planned, strip_own_syntax(request.body)) if isinstance(planned, Reason) else planned
+    Raises RequestError where our own syntax (`ext.rerank`), or a `text_similarity_reranker`, is wrong.
+    """
+    planned = _plan(search, variant, settings, has_retrievers)
+    return Skip(planned) if isinstance(planned, Reason) else planned
 
 
-def _plan(request: SearchRequest, variant: str, settings: Settings) -> Plan | Reason:
-    sections = find_sections(request.target.indices, settings.indices)
+def _plan(search: Search, variant: str, settings: Settings, has_retrievers: bool) -> Plan | Skip | Reason:
+    sections = find_sections(search.indices, settings.indices)
     if sections is None:
         return Reason.INDEX_NOT_CONFIGURED
-    parameters = request.target.parameters()
-    unfit = _unfit_form(request, parameters)
-    if unfit:
-        return unfit
+    section = sections.candidates[0][1]
+    body, given = read_wish(search.body)
+    wish = given or Wish()
+    settled = settle_retriever(body, has_retrievers=has_retrievers)
+    if settled is None:
+        return Reason.RETRIEVER
+    body, limit = settled
     try:
-        body, own = read_body(request.body)
-        page = _read_page(body, parameters)
+        page = _read_page(body, search.parameters)
     except Unreadable:
         return Reason.MALFORMED
-    resolved = resolve(variant, sections.candidates[0][1], settings)
-    text = replace_lone_surrogates((own.get("query_text") or _query_text(body, parameters))[:MAX_CHARS])
-    reason = _unfit_search(body, parameters) or _unfit_page(page, resolved.window) or _unfit_text(text)
+    check_size(wish, page.size)
+    resolved = _resolve(variant, section, settings, wish, limit)
+    text = _query_text(search, body, wish, section)
+    reason = _unfit_search(body, search.parameters, wish) or _unfit_page(page, limit) or _unfit_text(text)
     if reason:
         return reason
+    if page.start >= resolved.window and not wish.limits_hits:
+        return Skip(Reason.BEYOND_WINDOW, choose_preference(search, text))
+    if wish.limits_hits and "sort" in body:
+        body["track_scores"] = True  # the sort of the retriever inside: it chooses the window, whose scores we read
+    wanted = _wanted_fields(sections, wish, settings)
+    deferral = choose_deferral(body, search.parameters, wanted, page.size, max(resolved.window, page.end))
+    if isinstance(deferral, Reason):
+        return deferral
     return Plan(
-        target=request.target,
+        search=search,
         body=body,
         query_text=text,
         page=page,
         variant=resolved,
         sections=sections,
-        added_fields=choose_added_fields(_wanted_fields(sections, settings), body, parameters),
-        own_syntax=bool(own),
-        filter_path=parameters.get("filter_path"),
+        wish=wish,
+        added_fields=() if deferral else choose_added_fields(wanted, body, search.parameters),
+        deferral=deferral,
+        preference=choose_preference(search, text),
     )
 
 
-def read_body(data: bytes) -> tuple[dict[str, Any], Mapping[str, Any]]:
-    """The request body without our own `ext.rerank`, and that; raises Unreadable, or RequestError for ours."""
-    body = load_strict(data) if data else {}
-    if not isinstance(body, dict):
-        raise Unreadable("a search body is an object")
-    given = body.get("ext")
-    ext = given if isinstance(given, dict) else {}
-    own = ext.get("rerank")
-    if not isinstance(own, dict) or "query_context" in own:
-        return body, {}
-    _check_own_syntax(own)
-    rest = {name: value for name, value in ext.items() if name != "rerank"}
-    without = {name: value for name, value in body.items() if name != "ext"}
-    return ({**without, "ext": rest} if rest else without), own
-
-
-def strip_own_syntax(data: bytes) -> bytes | None:
-    """The body without our own `ext.rerank`, or None where it holds none (or cannot be read)."""
-    if b'"rerank"' not in data:
+def choose_preference(search: Search, query_text: str) -> str | None:
+    """The same for every page of a search, whoever asks; None where the client chose, or a route leaves no choice."""
+    if any(name in place for place in (search.parameters, search.header) for name in ("preference", "routing")):
         return None
-    try:
-        body, own = read_body(data)
-    except Unreadable:
-        return None
-    return encode_body(body) if own else None
+    digest = hashlib.blake2b("\0".join((*search.indices, "", query_text)).encode(), digest_size=8)
+    return f"rerank-{digest.hexdigest()}"
 
 
-def _check_own_syntax(own: Mapping[str, Any]) -> None:
-    unknown = set(own) - {"query_text"}
-    if unknown:
-        raise RequestError(f"[ext.rerank] unknown field [{min(unknown)}], known are [query_text]")
-    text = own.get("query_text")
-    if not isinstance(text, str) or not text.strip():
-        raise RequestError("[ext.rerank.query_text] must be a text that is not empty")
+def _resolve(
+    variant: str, section: IndexSettings, settings: Settings, wish: Wish, limit: int | None
+) -> ResolvedVariant:
+    """The variant as the request itself bends it: its window, its model, the model's order alone."""
+    resolved = resolve(variant, section, settings)
+    if wish.window is not None:
+        resolved = replace(resolved, window=wish.window)
+    if limit is not None:
+        resolved = replace(resolved, window=min(resolved.window, limit))
+    if wish.inference_id in settings.models:
+        resolved = replace(resolved, model=wish.inference_id)
+    return replace(resolved, weights=_ORDER_OF_THE_MODEL) if wish.model_only else resolved
 
 
-def encode_body(body: Mapping[str, Any]) -> bytes:
-    """JSON as it goes upstream, in ASCII, so that lone surrogates survive as escapes."""
-    return json.dumps(body, separators=(",", ":")).encode("ascii")
-
-
-def _unfit_form(request: SearchRequest, parameters: Mapping[str, str]) -> Reason | None:
-    if request.headers.get("content-encoding", "identity") != "identity":
-        return Reason.CONTENT_ENCODING
-    if not request.target.well_formed or not is_valid(parameters.get("filter_path", "")):
-        return Reason.MALFORMED
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if request.body and media_type not in _JSON_TYPES:
-        return Reason.CONTENT_TYPE
-    if "source" in parameters:
-        return Reason.SOURCE_PARAMETER
-    return _unfit_answer(request.headers.get("accept", ""), parameters.get("format", "json"))
-
-
-def _unfit_answer(accept: str, format_parameter: str) -> Reason | None:
-    first = accept.partition(",")[0].partition(";")[0].strip().lower()
-    if format_parameter != "json" or (first and first not in _JSON_TYPES):
-        return Reason.FORMAT
-    return None
-
-
-def _unfit_search(body: Mapping[str, Any], parameters: Mapping[str, str]) -> Reason | None:
-    stored = parameters.get("stored_fields", body.get("stored_fields"))
+def _unfit_search(body: Mapping[str, Any], parameters: Mapping[str, str], wish: Wish) -> Reason | None:
+    by_score = _sorts_by_score(parameters.get("sort")) and (wish.limits_hits or _sorts_by_score(body.get("sort")))
     checks = (
         (Reason.MALFORMED, not isinstance(body.get("fields", []), list)),
         (Reason.SCROLL, "scroll" in parameters),
         (Reason.POINT_IN_TIME, "pit" in body),
         (Reason.SLICE, "slice" in body),
         (Reason.SEARCH_AFTER, "search_after" in body),
-        (Reason.RETRIEVER, "retriever" in body or "rank" in body),
-        (Reason.STORED_FIELDS_NONE, stored in ("_none_", ["_none_"])),
-        (Reason.SORT, not (_sorts_by_score(parameters.get("sort")) and _sorts_by_score(body.get("sort")))),
+        (Reason.SORT, not by_score),
     )
     return next((reason for reason, applies in checks if applies), None)
 
 
-def _unfit_page(page: Page, window: int) -> Reason | None:
+def _unfit_page(page: Page, limit: int | None) -> Reason | None:
     if page.size == 0:
         return Reason.SIZE_0
-    return Reason.BEYOND_WINDOW if page.start >= window else None
+    return Reason.RETRIEVER if limit is not None and page.end > limit else None
 
 
 def _unfit_text(text: str) -> Reason | None:
@@ -222,15 +193,27 @@ def _read_count(value: Any) -> int:
     return value
 
 
-def _query_text(body: Mapping[str, Any], parameters: Mapping[str, str]) -> str:
-    if "q" in parameters:
-        return read_query_string(parameters["q"])
-    return find_query_text(body.get("query"))
+def _query_text(search: Search, body: Mapping[str, Any], wish: Wish, section: IndexSettings) -> str:
+    """What the cross-encoder reads, from the most explicit place there is (DESIGN, section 4)."""
+    text = wish.query_text or _template_text(search, section)
+    if not text and "q" in search.parameters:
+        text = read_query_string(search.parameters["q"])
+    elif not text:
+        text = find_query_text(body.get("query"), section.query_text_fields)
+        text = text or find_retriever_text(body.get("retriever"), section.query_text_fields)
+    return replace_lone_surrogates(text[:MAX_CHARS])
 
 
-def _wanted_fields(sections: Sections, settings: Settings) -> tuple[str, ...]:
+def _template_text(search: Search, section: IndexSettings) -> str:
+    """The text in the template's parameter that the configuration names, the first that has one."""
+    given = (search.template or {}).get("params")
+    values = [given.get(name) for name in section.template_parameters] if isinstance(given, dict) else []
+    return next((value.strip() for value in values if isinstance(value, str) and value.strip()), "")
+
+
+def _wanted_fields(sections: Sections, wish: Wish, settings: Settings) -> tuple[str, ...]:
     names: list[str] = []
     for _, section in sections.candidates:
-        names += parse_template(section.template).fields
+        names += wish.fields or parse_template(section.template).fields
         names += section.features.names if settings.profiles.enabled else ()
     return tuple(dict.fromkeys(names))

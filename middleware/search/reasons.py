@@ -25,20 +25,24 @@ class Reason(StrEnum):
     OFF = "off", "switched off by the request header"
     CONTROL = "control", "the user is in the control group, or `control` was asked for"
     INDEX_NOT_CONFIGURED = "index_not_configured", "no section under `indices` covers the searched indices"
-    CONTENT_TYPE = "content_type", "the body is not JSON"
-    CONTENT_ENCODING = "content_encoding", "the body is compressed"
+    CONTENT_TYPE = "content_type", "the body is of a type that Elasticsearch does not read"
+    CONTENT_ENCODING = "content_encoding", "the body is compressed in another way than gzip or deflate, or broken"
     BODY_TOO_LARGE = "body_too_large", "the body is larger than `server.max_search_bytes`"
     MALFORMED = "malformed", "the body or a parameter is not valid; Elasticsearch's own error is returned"
-    SOURCE_PARAMETER = "source_parameter", "the body is in the URL (`source=`)"
-    FORMAT = "format", "another format than JSON was asked for"
+    FORMAT = "format", "another format than JSON, YAML, CBOR or SMILE was asked for"
+    NOT_RENDERED = "not_rendered", "the search template is only to be rendered, or cannot be"
     SIZE_0 = "size_0", "no hits were asked for"
     SORT = "sort", "sorted by something other than `_score` descending"
     SEARCH_AFTER = "search_after", "paged with `search_after`"
     SCROLL = "scroll", "a scroll: its pages are a snapshot in Elasticsearch's order"
+    ASYNC_SEARCH = "async_search", "an asynchronous search: its answer comes in parts"
     POINT_IN_TIME = "pit", "searches a point in time"
     SLICE = "slice", "one slice of a sliced search"
     RETRIEVER = "retriever", "uses `retriever` or `rank`, which bring a ranking of their own"
-    STORED_FIELDS_NONE = "stored_fields_none", "`stored_fields: _none_` leaves nothing to read a document text from"
+    STORED_FIELDS_NONE = (
+        "stored_fields_none",
+        "`stored_fields: _none_` beside `rescore` or `retriever` leaves nothing to read",
+    )
     NO_QUERY_TEXT = "no_query_text", "no text was searched for (match_all, filters, terms)"
     BEYOND_WINDOW = "beyond_window", "the page starts beyond the window"
     # skipped: after the first stage

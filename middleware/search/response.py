@@ -1,15 +1,20 @@
-"""The answer to the client: its page of the ranking, every hit as Elasticsearch wrote it but for `_score`."""
+"""The answer to the client: its page of each ranking, every hit as Elasticsearch wrote it but for `_score`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from middleware.search.added_fields import cut_added_fields
 from middleware.search.filter_path import filter_json, has_exclusions
-from middleware.search.hits import Hit, SearchResponse
-from middleware.search.json_text import replace_spans
+from middleware.search.formats import Format, spell_score, write_text
+from middleware.search.hits import Answer, Hit, SearchResponse
+from middleware.search.json_text import cut_members, replace_spans
 from middleware.search.plan import Plan
+from middleware.search.request import SearchRequest
+
+_TOTAL = re.compile(r"\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,33 +27,86 @@ class Ranking:
     positions: Sequence[int]
     scores: Sequence[float] = ()
 
+    def page(self, plan: Plan) -> Sequence[int]:
+        """The positions of the client's page."""
+        return self.positions[plan.page.start : plan.page.end]
 
-def first_stage_ranking(hits: Sequence[Hit]) -> Ranking:
+
+@dataclass(frozen=True, slots=True)
+class PageHit:
+    """A hit of the page with all that the client asked for, in the `text` of an answer of its own."""
+
+    text: str
+    hit: Hit
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What becomes of one search's response: its ranking, the page's hits where they were fetched apart, its took."""
+
+    plan: Plan
+    response: SearchResponse
+    ranking: Ranking
+    page_hits: Mapping[int, PageHit]
+    took_ms: int
+
+
+def first_stage_ranking(response: SearchResponse) -> Ranking:
     """Elasticsearch's own order and scores."""
-    return Ranking(range(len(hits)))
+    return Ranking(range(len(response.hits)))
 
 
-def leaves_to_elasticsearch(plan: Plan, response: SearchResponse) -> bool:
+def leaves_to_elasticsearch(request: SearchRequest, plan: Plan, response: SearchResponse) -> bool:
     """Whether only Elasticsearch can write the answer: versions differ in an empty page under an exclusion."""
-    return bool(plan.filter_path and has_exclusions(plan.filter_path)) and len(response.hits) <= plan.page.start
+    return has_exclusions(request.filter_path) and len(response.hits) <= plan.page.start
 
 
-def write_response(plan: Plan, response: SearchResponse, ranking: Ranking, took_ms: int) -> bytes:
-    """The response body for the client's page, in UTF-8. Raises Unreadable where it is nested too deeply for us."""
-    spans = [(*response.hits_span, _write_hits(plan, response, ranking))]
+def write_answer(
+    request: SearchRequest,
+    answer: Answer,
+    written: Sequence[Written],
+    others: Mapping[tuple[int, int], str],
+    took_ms: int,
+) -> bytes:
+    """The answer's body in the client's format: each search `written`, and `others` in the spans of theirs.
+
+    Raises Unreadable where it is nested too deeply for us.
+    """
+    spans = [(*each.response.span, _write_response(request, each)) for each in written]
+    spans += [(*span, text) for span, text in others.items()]
+    if answer.took_span and written:
+        spans.append((*answer.took_span, str(took_ms)))
+    text = replace_spans(answer.text, spans)
+    if not request.filter_path:
+        return write_text(text, request.answer)
+    return write_text(filter_json(text, request.filter_path), request.answer, pretty=request.pretty)
+
+
+def _write_response(request: SearchRequest, written: Written) -> str:
+    response, ranking = written.response, written.ranking
+    spans = [(*response.hits_span, _write_hits(request, written))]
     if response.took_span:
-        spans.append((*response.took_span, str(max(took_ms, response.took_ms))))
+        spans.append((*response.took_span, str(max(written.took_ms, response.took_ms))))
     if response.max_score_span and ranking.scores:
-        spans.append((*response.max_score_span, _number(ranking.scores[0])))
-    text = replace_spans(response.text, spans)
-    return (filter_json(text, plan.filter_path) if plan.filter_path else text).encode()
+        spans.append((*response.max_score_span, spell_score(ranking.scores[0], request.answer)))
+    if response.total_span and written.plan.wish.min_score is not None:
+        spans.append((*response.total_span, _count(response, len(ranking.positions))))
+    return replace_spans(response.text, spans, *response.span)
 
 
-def _write_hits(plan: Plan, response: SearchResponse, ranking: Ranking) -> str:
-    page = range(*slice(plan.page.start, plan.page.end).indices(len(response.hits)))
-    texts = [_write_hit(plan, response, ranking, place) for place in page]
-    before, between, after = _layout(response)
-    return before + between.join(texts) + after if texts else "[]"
+def _count(response: SearchResponse, hits: int) -> str:
+    """`hits.total` of a search whose reranker drops hits: those that it kept, in the form that it came in."""
+    start, end = response.total_span or (0, 0)
+    total = _TOTAL.sub(str(hits), response.text[start:end], count=1)
+    return total.replace('"gte"', '"eq"')
+
+
+def _write_hits(request: SearchRequest, written: Written) -> str:
+    page = written.plan.page
+    places = range(*slice(page.start, page.end).indices(len(written.ranking.positions)))
+    texts = [_write_hit(written, place, request.answer) for place in places]
+    before, between, after = _layout(written.response)
+    return before + between.join(texts) + after if texts else "[ ]" if request.pretty else "[]"
 
 
 def _layout(response: SearchResponse) -> tuple[str, str, str]:
@@ -61,15 +119,20 @@ def _layout(response: SearchResponse) -> tuple[str, str, str]:
     return response.text[start : first.start], between, response.text[last.end : end]
 
 
-def _write_hit(plan: Plan, response: SearchResponse, ranking: Ranking, place: int) -> str:
-    hit = response.hits[ranking.positions[place]]
+def _write_hit(written: Written, place: int, form: Format) -> str:
+    """A hit's own text with the ranking's score; one that was fetched apart keeps the first stage's beyond it."""
+    response, ranking = written.response, written.ranking
+    position = ranking.positions[place]
+    apart = written.page_hits.get(position)
+    text, hit = (apart.text, apart.hit) if apart else (response.text, response.hits[position])
     spans: list[tuple[int, int, str]] = []
     score = hit.member("_score")
     if score and place < len(ranking.scores):
-        spans.append((score.value_start, score.end, _number(ranking.scores[place])))
-    spans += cut_added_fields(response.text, hit, plan.added_fields)
-    return replace_spans(response.text, spans, hit.start, hit.end)
-
-
-def _number(score: float) -> str:
-    return repr(float(score))
+        spans.append((score.value_start, score.end, spell_score(ranking.scores[place], form)))
+    elif score and apart:
+        first = response.hits[position].member("_score")
+        spans += [(score.value_start, score.end, response.text[first.value_start : first.end])] if first else []
+    spans += cut_added_fields(text, hit, written.plan.added_fields)
+    if written.plan.wish.limits_hits:
+        spans += cut_members(list(hit.members), ("sort",))  # of the retriever inside
+    return replace_spans(text, spans, hit.start, hit.end)

@@ -23,6 +23,12 @@ from http_call import call
 REPO = Path(__file__).parents[2]
 
 
+@pytest.fixture(scope="module", params=["elasticsearch", "opensearch"])
+def engine_url(request: pytest.FixtureRequest) -> str:
+    """The address of a real node of each engine in turn."""
+    return str(request.getfixturevalue("upstream_url" if request.param == "elasticsearch" else "opensearch_url"))
+
+
 @dataclass(frozen=True)
 class Proxy:
     """A running proxy."""

@@ -6,7 +6,7 @@ import json
 import random
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from hypothesis import strategies as st
 
@@ -75,9 +75,16 @@ def _write(draw: random.Random) -> str:
     return "{" + f",{space}".join(f'"{name}":{space}{value}' for name, value in members.items()) + "}"
 
 
+FORMS = ("search", "msearch", "template", "msearch_template")
+# What an _msearch or a template search reads of its URL; the rest belongs into bodies.
+_OUTER = ("typed_keys", "rest_total_hits_as_int", "pretty", "human", "unknown_parameter")
+_OUTER_TEMPLATE = (*_OUTER, "preference", "search_type", "filter_path")
+BESIDE = {"query": {"match_all": {}}, "size": 0}
+
+
 @dataclass(frozen=True)
 class Search:
-    """One search without its page; `page_in_url` says where `from` and `size` go."""
+    """One search without its page, in one of FORMS; `page_in_url` says where `from` and `size` go."""
 
     path: str
     parameters: tuple[tuple[str, str], ...]
@@ -86,18 +93,32 @@ class Search:
     page_in_url: bool = False
     separator: str = "&"
     indent: int | None = None
+    form: str = "search"
 
     def target(self, start: int, size: int) -> str:
-        page = (("from", str(start)), ("size", str(size))) if self.page_in_url or self.body is None else ()
-        parts = (f"{name}={quote(value, safe='*')}" if value else name for name, value in (*self.parameters, *page))
-        query = self.separator.join(parts)
-        return f"{self.path}?{query}" if query else self.path
+        page_in_url = self.form == "search" and (self.page_in_url or self.body is None)
+        page = (("from", str(start)), ("size", str(size))) if page_in_url else ()
+        query = self.separator.join(
+            f"{name}={quote(value, safe='*')}" if value else name for name, value in (*self.parameters, *page)
+        )
+        path = "/_msearch" if "msearch" in self.form else self.path
+        path += "/template" if "template" in self.form else ""
+        return f"{path}?{query}" if query else path
 
     def payload(self, start: int, size: int) -> bytes | None:
         if self.body is None:
             return None
-        page = {} if self.page_in_url else {"from": start, "size": size}
-        return json.dumps({**self.body, **page}, indent=self.indent).encode()
+        page = {} if self.page_in_url and self.form == "search" else {"from": start, "size": size}
+        body = {**self.body, **page}
+        if "template" in self.form:
+            source = {**self.body, "from": "{{from}}", "size": "{{size}}{{^size}}10{{/size}}"}
+            body = {"source": source if self.page_in_url else json.dumps(source), "params": page}
+        if "msearch" not in self.form:
+            return json.dumps(body, indent=self.indent).encode()
+        header = {"index": unquote(self.path.split("/")[1])}
+        beside = {"source": BESIDE} if "template" in self.form else BESIDE
+        lines = [header, beside, header, body, {"index": "no-such-index"}, beside]
+        return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
 
     @property
     def filtered(self) -> bool:
@@ -245,9 +266,13 @@ def searches(draw: st.DrawFn) -> Search:
     """A search of some kind with up to five options in the body and two in the URL."""
     parameters = draw(_some(_optional_parameters, 2))
     body = {"query": draw(queries), **draw(_some(_optional_members, 5))}
-    if draw(st.integers(0, 9)) == 0:
+    form = draw(st.sampled_from(("search", "search", *FORMS)))
+    if form == "search" and draw(st.integers(0, 9)) == 0:
         parameters["q"] = draw(words)
         body = None if draw(st.booleans()) else body
+    if form != "search":
+        known = _OUTER if "msearch" in form else _OUTER_TEMPLATE
+        parameters = {name: value for name, value in parameters.items() if name in known}
     return Search(
         path=draw(paths),
         parameters=tuple(parameters.items()),
@@ -256,4 +281,5 @@ def searches(draw: st.DrawFn) -> Search:
         page_in_url=draw(st.booleans()),
         separator=draw(st.sampled_from(("&", "&", ";"))),
         indent=draw(st.sampled_from((None, 2))),
+        form=form,
     )

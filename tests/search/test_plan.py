@@ -1,50 +1,25 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
+from requests_of_tests import MATCH, plan, planned, read, sent, sent_body
 
-from middleware.config import Settings
 from middleware.errors import RequestError
-from middleware.search.first_stage import first_stage_body, first_stage_target
-from middleware.search.plan import Plan, SearchRequest, Skip, make_plan
+from middleware.search.plan import Skip
 from middleware.search.reasons import Reason
-from middleware.search.target import read_search_target
-
-MATCH = {"query": {"match": {"title": "red phone"}}}
-SETTINGS = Settings.model_validate(
-    {
-        "variants": {"default": {"window": 20}},
-        "indices": {"products": {"template": "{title}[ {variants.color}]"}},
-        "profiles": {"enabled": False},
-    }
-)
-
-
-def plan(
-    body: Any = MATCH, target: str = "/products/_search", headers: dict[str, str] | None = None, method: str = "POST"
-) -> Plan | Skip:
-    data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    search_target = read_search_target(method, target)
-    assert search_target is not None
-    sent = {"content-type": "application/json"} if data else {}
-    return make_plan(SearchRequest(search_target, {**sent, **(headers or {})}, data), "default", SETTINGS)
-
-
-def planned(*arguments: Any, **options: Any) -> Plan:
-    found = plan(*arguments, **options)
-    assert isinstance(found, Plan), found
-    return found
+from middleware.search.request import SearchRequest
 
 
 @pytest.mark.parametrize(
     ("reason", "options"),
     [
         (Reason.INDEX_NOT_CONFIGURED, {"target": "/logs/_search"}),
-        (Reason.CONTENT_TYPE, {"headers": {"content-type": "application/yaml"}}),
+        (Reason.CONTENT_TYPE, {"headers": {"content-type": "text/html"}}),
+        (Reason.CONTENT_TYPE, {"headers": {"content-type": "application/x-ndjson"}}),
         (Reason.CONTENT_TYPE, {"headers": {"content-type": ""}}),
         (Reason.CONTENT_ENCODING, {"headers": {"content-encoding": "gzip"}}),
+        (Reason.CONTENT_ENCODING, {"headers": {"content-encoding": "br"}}),
         (Reason.MALFORMED, {"body": b'{"query":'}),
         (Reason.MALFORMED, {"body": b" "}),
         (Reason.MALFORMED, {"body": b"[]"}),
@@ -59,9 +34,8 @@ def planned(*arguments: Any, **options: Any) -> Plan:
         (Reason.MALFORMED, {"target": "/products/_search?from="}),
         (Reason.MALFORMED, {"target": "/products/_search?size=%zz"}),
         (Reason.MALFORMED, {"target": "/products/_search?filter_path=-"}),
-        (Reason.SOURCE_PARAMETER, {"body": b"", "target": "/products/_search?source={}"}),
-        (Reason.FORMAT, {"target": "/products/_search?format=yaml"}),
-        (Reason.FORMAT, {"headers": {"accept": "application/cbor"}}),
+        (Reason.CONTENT_TYPE, {"body": b"", "target": "/products/_search?source={}"}),
+        (Reason.FORMAT, {"target": "/products/_search?format=xml"}),
         (Reason.SIZE_0, {"body": {**MATCH, "size": 0}}),
         (Reason.SORT, {"body": {**MATCH, "sort": "price"}}),
         (Reason.SORT, {"body": {**MATCH, "sort": ["_score", "price"]}}),
@@ -73,8 +47,11 @@ def planned(*arguments: Any, **options: Any) -> Plan:
         (Reason.POINT_IN_TIME, {"body": {**MATCH, "pit": {"id": "x"}}, "target": "/_search"}),
         (Reason.SLICE, {"body": {**MATCH, "slice": {"id": 0, "max": 2}}}),
         (Reason.RETRIEVER, {"body": {"retriever": {}}}),
-        (Reason.STORED_FIELDS_NONE, {"body": {**MATCH, "stored_fields": "_none_"}}),
-        (Reason.STORED_FIELDS_NONE, {"target": "/products/_search?stored_fields=_none_"}),
+        (Reason.STORED_FIELDS_NONE, {"body": {**MATCH, "stored_fields": "_none_", "rescore": {}}}),
+        (
+            Reason.STORED_FIELDS_NONE,
+            {"body": {**MATCH, "rescore": {}}, "target": "/products/_search?stored_fields=_none_"},
+        ),
         (Reason.NO_QUERY_TEXT, {"body": b""}),
         (Reason.NO_QUERY_TEXT, {"body": {"query": {"match_all": {}}}}),
         (Reason.NO_QUERY_TEXT, {"target": "/products/_search?q="}),
@@ -83,7 +60,8 @@ def planned(*arguments: Any, **options: Any) -> Plan:
     ],
 )
 def test_a_search_that_is_not_reranked_says_why_and_goes_on_untouched(reason, options) -> None:
-    assert plan(**options) == Skip(reason)
+    found = plan(**options)
+    assert (found.reason if isinstance(found, Skip) else found) is reason
 
 
 @pytest.mark.parametrize(
@@ -106,30 +84,43 @@ def test_url_parameters_win_over_the_body() -> None:
 
 @pytest.mark.parametrize(("start", "size", "asked"), [(0, 10, 20), (10, 10, 20), (19, 10, 29), (0, 10_001, 10_001)])
 def test_the_first_stage_reaches_to_the_end_of_the_window_or_of_the_page(start, size, asked) -> None:
-    body = json.loads(first_stage_body(planned({**MATCH, "from": start, "size": size, "min_score": 1e-3})))
-    assert body == {**MATCH, "from": 0, "size": asked, "min_score": 1e-3}
+    assert sent_body({**MATCH, "from": start, "size": size, "min_score": 1e-3}) == {
+        **MATCH,
+        "from": 0,
+        "size": asked,
+        "min_score": 1e-3,
+    }
 
 
 def test_the_first_stage_target_lacks_what_we_answer_for() -> None:
-    found = planned(target="/products/_search?pretty&filter_path=took;size=3&q=a+b&from=0")
-    assert first_stage_target(found) == "/products/_search?pretty&q=a+b"
-    assert found.filter_path == "took"
+    target = "/products/_search?pretty&filter_path=took;size=3&q=a+b&from=0"
+    assert sent(target=target).target.startswith("/products/_search?pretty&q=a+b&preference=rerank-")
+    assert read(target=target).filter_path == "took"
+
+
+def test_all_pages_of_a_search_go_to_the_same_copies_of_the_shards() -> None:
+    pages = [planned({**MATCH, "from": start}) for start in (0, 10, 19)]
+    beyond = plan({**MATCH, "from": 20})
+    (preference,) = {page.preference for page in (*pages, beyond)}
+    assert preference
+    assert planned({"query": {"match": {"title": "other"}}}).preference != preference
+    assert planned(target="/products/_search?preference=mine").preference is None
+    assert planned(target="/products/_search?routing=a").preference is None
 
 
 def test_our_own_syntax_gives_the_query_text_and_goes_no_further() -> None:
-    found = planned({**MATCH, "ext": {"rerank": {"query_text": "what I mean"}, "other": {}}})
-    assert found.query_text == "what I mean"
-    assert found.own_syntax
-    assert json.loads(first_stage_body(found))["ext"] == {"other": {}}
+    body = {**MATCH, "ext": {"rerank": {"query_text": "what I mean"}, "other": {}}}
+    assert planned(body).query_text == "what I mean"
+    assert sent_body(body)["ext"] == {"other": {}}
     assert "ext" not in planned({**MATCH, "ext": {"rerank": {"query_text": "x"}}}).body
 
 
-@pytest.mark.parametrize("options", [{"target": "/logs/_search"}, {"target": "/products/_search?scroll=1m"}])
-def test_our_own_syntax_is_taken_out_of_what_is_not_reranked(options) -> None:
-    skip = plan({**MATCH, "ext": {"rerank": {"query_text": "x"}}}, **options)
-    assert isinstance(skip, Skip)
-    assert skip.body is not None
-    assert json.loads(skip.body) == MATCH
+@pytest.mark.parametrize("target", ["/logs/_search", "/products/_search?scroll=1m"])
+def test_our_own_syntax_is_taken_out_of_what_is_not_reranked(target) -> None:
+    request = read({**MATCH, "ext": {"rerank": {"query_text": "x"}}}, target)
+    assert isinstance(request, SearchRequest)
+    assert json.loads(request.without_own_syntax()) == MATCH
+    assert read(MATCH, target).without_own_syntax() is None
 
 
 @pytest.mark.parametrize("own", [{}, {"query_text": ""}, {"query_text": 1}, {"query_text": "x", "what": 1}])
@@ -138,7 +129,7 @@ def test_our_own_syntax_wrongly_used_is_an_error(own) -> None:
         plan({**MATCH, "ext": {"rerank": own}})
 
 
-@pytest.mark.parametrize("rerank", ["text", [1], {"query_context": {"query_text": "x"}}])
+@pytest.mark.parametrize("rerank", ["text", [1]])
 def test_what_is_not_our_syntax_is_left_to_elasticsearch(rerank) -> None:
     body = {**MATCH, "ext": {"rerank": rerank}}
     assert planned(body).body == body
@@ -154,9 +145,9 @@ def test_what_is_not_our_syntax_is_left_to_elasticsearch(rerank) -> None:
         ({"_source": {}}, "", ("title", "variants.color")),
         ({}, "?_source_includes=x", ("title", "variants.color")),
         ({"stored_fields": ["x"]}, "", ("title", "variants.color")),
-        ({"script_fields": {"x": {"script": "1"}}}, "", ("title", "variants.color")),
-        ({"script_fields": {"title": {"script": "1"}}}, "", ("variants.color",)),
-        ({"script_fields": 5}, "", ("title", "variants.color")),
+        ({"script_fields": {"x": {"script": "1"}}, "size": 20}, "", ("title", "variants.color")),
+        ({"script_fields": {"title": {"script": "1"}}, "size": 20}, "", ("variants.color",)),
+        ({"script_fields": 5, "size": 20}, "", ("title", "variants.color")),
         ({"_source": False, "fields": ["ti*"]}, "", ("variants.color",)),
         ({"_source": False, "fields": [{"field": "title"}, "variants.*"]}, "", ()),
         ({"_source": False, "docvalue_fields": [{"field": "title", "format": "x"}]}, "", ("variants.color",)),
@@ -170,18 +161,19 @@ def test_what_is_not_our_syntax_is_left_to_elasticsearch(rerank) -> None:
 def test_only_fields_that_the_client_does_not_get_are_added(body, target, added) -> None:
     found = planned({**MATCH, **body}, f"/products/_search{target}")
     assert found.added_fields == added
-    sent = json.loads(first_stage_body(found))
-    assert sent.get("fields", []) == [*body.get("fields", []), *added]
+    assert sent_body({**MATCH, **body}, f"/products/_search{target}").get("fields", []) == [
+        *body.get("fields", []),
+        *added,
+    ]
 
 
 def test_top_hits_do_not_take_over_the_fields_that_we_add() -> None:
     inner = {"top": {"top_hits": {"size": 1}}, "own": {"top_hits": {"fields": ["a"]}}, "odd": 5}
     aggs = {"groups": {"terms": {"field": "group"}, "aggs": inner}}
-    sent = json.loads(first_stage_body(planned({**MATCH, "_source": False, "aggs": aggs})))
-    shielded = sent["aggs"]["groups"]["aggs"]
+    shielded = sent_body({**MATCH, "_source": False, "aggs": aggs})["aggs"]["groups"]["aggs"]
     assert shielded["top"]["top_hits"]["fields"] == ["_es_rerank_no_such_field"]
     assert (shielded["own"], shielded["odd"]) == (inner["own"], 5)
-    assert json.loads(first_stage_body(planned({**MATCH, "aggs": aggs})))["aggs"] == aggs
+    assert sent_body({**MATCH, "aggs": aggs})["aggs"] == aggs
 
 
 def test_every_reason_of_the_plan_is_tested_here() -> None:
@@ -195,6 +187,8 @@ def test_every_reason_of_the_plan_is_tested_here() -> None:
         Reason.OFF,
         Reason.CONTROL,
         Reason.BODY_TOO_LARGE,
+        Reason.NOT_RENDERED,
+        Reason.ASYNC_SEARCH,
         *list(Reason)[list(Reason).index(Reason.NO_HITS) :],
     }
     assert tested == set(Reason) - decided_later

@@ -4,12 +4,13 @@ import json
 from typing import Any
 
 import pytest
-from test_plan import MATCH, planned
+from requests_of_tests import MATCH, planned, read
 
 from middleware.search.added_fields import cut_added_fields
-from middleware.search.hits import read_search_response
+from middleware.search.formats import Format, read_text
+from middleware.search.hits import SearchResponse, read_answer
 from middleware.search.json_text import Unreadable, replace_spans
-from middleware.search.response import Ranking, first_stage_ranking, leaves_to_elasticsearch, write_response
+from middleware.search.response import Ranking, Written, first_stage_ranking, leaves_to_elasticsearch, write_answer
 
 
 def respond(hits: list[str], **outer: Any) -> bytes:
@@ -18,14 +19,23 @@ def respond(hits: list[str], **outer: Any) -> bytes:
     return (answer + f"]}}{rest}}}").encode()
 
 
+def read_response(data: bytes) -> SearchResponse:
+    (found,) = read_answer(data.decode(), is_multi=False).responses
+    assert isinstance(found, SearchResponse)
+    return found
+
+
 def hit(number: int, score: str = "1.0", rest: str = "") -> str:
     return f'{{"_index":"products","_id":"{number}","_score": {score} ,"_source":{{"n":1.10}}{rest}}}'
 
 
 def write(body: dict[str, Any], ranking: Ranking | None = None, hits: int = 4, target: str = "") -> str:
-    plan = planned({**MATCH, **body}, f"/products/_search{target}")
-    response = read_search_response(respond([hit(number, f"{9 - number}.5") for number in range(hits)]))
-    return write_response(plan, response, ranking or first_stage_ranking(response.hits), took_ms=7).decode()
+    asked = {**MATCH, **body}, f"/products/_search{target}"
+    text = respond([hit(number, f"{9 - number}.5") for number in range(hits)]).decode()
+    answer = read_answer(text, is_multi=False)
+    (response,) = answer.responses
+    written = Written(planned(*asked), response, ranking or first_stage_ranking(response), {}, took_ms=7)
+    return write_answer(read(*asked), answer, [written], {}, took_ms=7).decode()
 
 
 def ids(answer: str) -> list[str]:
@@ -71,9 +81,9 @@ def test_filter_path_is_applied_to_the_answer() -> None:
     ],
 )
 def test_an_empty_page_under_an_exclusion_is_left_to_elasticsearch(target, start, left) -> None:
-    plan = planned({**MATCH, "from": start}, f"/products/_search{target}")
-    response = read_search_response(respond([hit(number) for number in range(4)]))
-    assert leaves_to_elasticsearch(plan, response) is left
+    asked = {**MATCH, "from": start}, f"/products/_search{target}"
+    response = read_response(respond([hit(number) for number in range(4)]))
+    assert leaves_to_elasticsearch(read(*asked), planned(*asked), response) is left
 
 
 @pytest.mark.parametrize(
@@ -92,7 +102,7 @@ def test_an_empty_page_under_an_exclusion_is_left_to_elasticsearch(target, start
 )
 def test_what_is_not_a_complete_answer_with_scores_is_unreadable(data) -> None:
     with pytest.raises(Unreadable):
-        read_search_response(data)
+        read_answer(read_text(data, Format.JSON), is_multi=False)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +124,7 @@ def test_what_is_not_a_complete_answer_with_scores_is_unreadable(data) -> None:
 )  # fmt: skip
 def test_only_what_we_added_vanishes_from_a_hit(rest, left) -> None:
     text = respond([hit(0, rest=rest)]).decode()
-    (found,) = read_search_response(text.encode()).hits
+    (found,) = read_response(text.encode()).hits
     spans = cut_added_fields(text, found, ("title", "variants.color"))
     assert replace_spans(text, spans, found.start, found.end) == hit(0, rest=left)
     assert cut_added_fields(text, found, ()) == []

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from middleware.search.target import read_search_target
+from middleware.search.target import Form, read_search_target
 
 
 @pytest.mark.parametrize(
@@ -33,9 +33,10 @@ def test_a_search_target_names_its_indices(target, indices) -> None:
     [
         ("PUT", "/products/_search"),
         ("HEAD", "/products/_search"),
-        ("POST", "/products/_msearch"),
-        ("POST", "/products/_search/template"),
-        ("POST", "/_search/scroll"),
+        ("POST", "/products/_search/scroll"),
+        ("GET", "/products/_async_search"),
+        ("POST", "/a/b/_msearch"),
+        ("POST", "/products/_search/template/1"),
         ("POST", "/products/_doc/_search"),
         ("GET", "/_cat/_search"),
         ("GET", "/"),
@@ -65,7 +66,40 @@ def test_everything_else_is_not_a_search(method, target) -> None:
 def test_parameters_are_taken_out_and_the_others_stay_byte_for_byte(query, left) -> None:
     target = read_search_target("GET", f"/a%2fb/_search?{query}")
     assert target is not None
-    assert target.without(("from", "size", "filter_path")) == f"/a%2fb/_search{left}"
+    assert target.edited(lambda name: name not in ("from", "size", "filter_path")) == f"/a%2fb/_search{left}"
+
+
+def neither(name: str) -> bool:
+    return name not in ("from", "size")
+
+
+@pytest.mark.parametrize(
+    ("target", "form", "indices"),
+    [
+        ("/_search", Form.SEARCH, ()),
+        ("/a,b/_msearch", Form.MSEARCH, ("a", "b")),
+        ("/_msearch/", Form.MSEARCH, ()),
+        ("/a/_search/template", Form.TEMPLATE, ("a",)),
+        ("//a//_msearch//template/", Form.MSEARCH_TEMPLATE, ("a",)),
+        ("/_search/scroll", Form.SCROLL, ()),
+        ("/a/_async_search", Form.ASYNC, ("a",)),
+        ("/_plugins/_asynchronous_search", Form.OPENSEARCH_ASYNC, ()),
+    ],
+)
+def test_every_form_of_a_search_is_told_by_its_path(target, form, indices) -> None:
+    found = read_search_target("POST", target)
+    assert found is not None
+    assert (found.form, found.indices) == (form, indices)
+
+
+@pytest.mark.parametrize(
+    ("query", "whole"),
+    [("", "?p=a%26b"), ("?q=1", "?q=1&p=a%26b"), ("?from=1", "?p=a%26b"), ("?q;from=1", "?q&p=a%26b")],
+)
+def test_parameters_are_added_behind_the_others(query, whole) -> None:
+    found = read_search_target("GET", f"/_search{query}")
+    assert found is not None
+    assert found.edited(neither, {"p": "a&b"}) == f"/_search{whole}"
 
 
 parts = st.text("abc=%2+_", max_size=6)
@@ -77,8 +111,8 @@ def test_what_is_left_of_a_query_is_the_other_parts_in_order(drawn) -> None:
     target = read_search_target("GET", f"/_search?{query}")
     assert target is not None
     if not any(part.startswith(("from", "size")) for _, part in drawn):
-        assert target.without(("from", "size")) == (f"/_search?{query}" if query else "/_search")
-    left = target.without(("from", "size")).partition("?")[2].replace(";", "&").split("&")
+        assert target.edited(neither) == (f"/_search?{query}" if query else "/_search")
+    left = target.edited(neither).partition("?")[2].replace(";", "&").split("&")
     wanted = [part for _, part in drawn if part.partition("=")[0] not in ("from", "size")]
     assert [part for part in left if part] == [part for part in wanted if part]
 

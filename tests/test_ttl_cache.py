@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from middleware.personalization.cache import TtlLruCache
+from middleware.ttl_cache import TtlLruCache
 
 
 class Clock:

@@ -1,0 +1,143 @@
+"""The first stage of a request's searches: what Elasticsearch is asked, in as few requests as the client sent."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from middleware.config import ServerSettings
+from middleware.message import Request, Response
+from middleware.search.compression import accepted, compress, decompress
+from middleware.search.deferral import match_page
+from middleware.search.first_stage import Outgoing, Planned, page_request, untouched_request, window_request
+from middleware.search.formats import read_text
+from middleware.search.hits import Answer, SearchResponse, read_answer
+from middleware.search.json_text import Unreadable
+from middleware.search.plan import Plan
+from middleware.search.request import TEMPLATE_OPTIONS, Search, SearchRequest, encode_body
+from middleware.search.response import PageHit, Ranking
+from middleware.upstream import Upstream, read_all
+
+_RENDER = "/_render/template"
+_TEMPLATE = ("id", "source", "params")
+_JSON = {"Content-Type": "application/json", "Accept": "application/json"}
+BUSY = (429, 502, 503, 504)
+_log = logging.getLogger(__name__)
+
+
+class TooLarge(Unreadable):
+    """The answer is larger than `server.max_response_bytes`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """The windows of all searches of a request, with the answer they came in, and how long that took, in seconds."""
+
+    response: Response
+    answer: Answer
+    seconds: float
+
+
+class FirstStage:
+    """Asks upstream in the name of the client. Every method raises UpstreamError where there is no upstream."""
+
+    def __init__(self, upstream: Upstream, settings: ServerSettings) -> None:
+        self._upstream = upstream
+        self._max_bytes = settings.max_response_bytes
+
+    def render(self, request: Request, asked: SearchRequest) -> SearchRequest:
+        """The request with its templates rendered by Elasticsearch; Unreadable where it does not render one."""
+        return asked.with_bodies([self._render(request, search) for search in asked.searches])
+
+    def _render(self, request: Request, search: Search) -> Mapping[str, Any]:
+        wanted = {name: search.body[name] for name in _TEMPLATE if name in search.body}
+        if set(search.body) - {*_TEMPLATE, *TEMPLATE_OPTIONS}:
+            raise Unreadable("not a template search, or one that only renders")
+        rendering = Request("POST", _RENDER, request.headers)
+        response = self._upstream.search(rendering, _RENDER, encode_body(wanted), _JSON)
+        data = read_all(response, self._max_bytes)
+        if response.status != 200 or data is None:
+            raise Unreadable(f"the template was not rendered: status {response.status}")
+        try:
+            body = json.loads(data)["template_output"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise Unreadable(f"the rendered template is not readable: {error}") from error
+        if not isinstance(body, dict):
+            raise Unreadable("the rendered template is not a search body")
+        # A template search sets its options anew, whatever its template says.
+        options = {name: search.body[name] for name in TEMPLATE_OPTIONS if name in search.body}
+        return {name: value for name, value in body.items() if name not in TEMPLATE_OPTIONS} | options
+
+    def ask(self, request: Request, asked: SearchRequest, plans: Sequence[Planned]) -> Recall | Response:
+        """The window of each planned search; the answer as it came where the cluster is busy.
+
+        Raises Unreadable where it refuses the request or its answer cannot be read, TooLarge.
+        """
+        started = time.perf_counter()
+        response = self._search(request, asked, window_request(asked, plans))
+        if response.status in BUSY:
+            return response
+        answer = read_answer(self._text(asked, response), is_multi=asked.target.form.is_multi)
+        if len(answer.responses) != len(plans):
+            raise Unreadable("not as many responses as searches")
+        return Recall(response, answer, time.perf_counter() - started)
+
+    def ask_untouched(self, request: Request, asked: SearchRequest, searches: Sequence[Search]) -> list[str]:
+        """The responses to some searches of an `_msearch` as the client sent them; raises Unreadable."""
+        response = self._search(request, asked, untouched_request(asked, searches))
+        answer = read_answer(self._text(asked, response), is_multi=True)
+        spans = [found.span if isinstance(found, SearchResponse) else found for found in answer.responses]
+        return [answer.text[start:end] for start, end in spans]
+
+    def fetch_pages(
+        self, request: Request, asked: SearchRequest, pages: Sequence[tuple[Plan, SearchResponse, Ranking]]
+    ) -> list[Mapping[int, PageHit]]:
+        """For each deferred search, position -> hit of its page with all that the client asked for.
+
+        Raises Unreadable where they cannot be had, or are no longer those of the window: the index has changed.
+        """
+        wanted = []
+        for plan, response, ranking in pages:
+            positions = sorted(ranking.page(plan))
+            wanted.append((plan, positions, [response.hits[position] for position in positions]))
+        outgoing = page_request(asked, [(plan, hits) for plan, _, hits in wanted])
+        answer = read_answer(
+            self._text(asked, self._search(request, asked, outgoing)), is_multi=asked.target.form.is_multi
+        )
+        found: list[Mapping[int, PageHit]] = []
+        for (_, positions, hits), page in zip(wanted, answer.responses, strict=True):
+            matched = match_page(hits, page.hits) if isinstance(page, SearchResponse) else None
+            if matched is None:
+                raise Unreadable("the hits of the page are not those of the window")
+            found.append({at: PageHit(answer.text, hit) for at, hit in zip(positions, matched, strict=True)})
+        return found
+
+    def _search(self, request: Request, asked: SearchRequest, outgoing: Outgoing) -> Response:
+        coding = {"Accept-Encoding": accepted(request.header("accept-encoding") or "")}
+        return self._upstream.search(request, outgoing.target, outgoing.body, {**coding, **outgoing.headers})
+
+    def _text(self, asked: SearchRequest, response: Response) -> str:
+        """The JSON text of a 200 answer in the client's format."""
+        data = read_all(response, self._max_bytes)
+        if data is None:
+            raise TooLarge("the answer is too large")
+        if response.status != 200:
+            raise Unreadable(f"status {response.status}")
+        return read_text(decompress(data, coding_of(response), self._max_bytes), asked.answer)
+
+
+def coding_of(response: Response) -> str:
+    """The Content-Encoding of an answer."""
+    return next((value for name, value in response.headers if name.lower() == "content-encoding"), "identity")
+
+
+def encoded_like(response: Response, data: bytes) -> Response:
+    """An answer with another body, compressed as `response` was, and with its other headers."""
+    coding = coding_of(response)
+    body = data if coding == "identity" else compress(data, coding)
+    kept = tuple(pair for pair in response.headers if pair[0].lower() != "content-length")
+    return Response(response.status, (*kept, ("content-length", str(len(body)))), (body,), response.reason)

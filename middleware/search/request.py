@@ -1,0 +1,178 @@
+"""A search request read into the searches it holds, whatever its form, format and compression."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from middleware.search.compression import decompress
+from middleware.search.filter_path import is_valid
+from middleware.search.formats import Format, MediaType, answer_format, decode_body, read_media_type, split_stream
+from middleware.search.json_text import Unreadable
+from middleware.search.own_syntax import strip_query_text
+from middleware.search.reasons import Reason
+from middleware.search.target import SearchTarget, split_indices
+
+# What a template search reads of its URL and a plan asks for; the rest stands in the template.
+_READ_BY_TEMPLATES = ("preference", "routing", "scroll")
+# A template of ours that renders to the body given to it: compiled once, however many bodies there are.
+_ANY_BODY = "{{{body}}}"
+TEMPLATE_OPTIONS = ("explain", "profile")
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """One search: its index expression, what plays the part of URL parameters, its body, and its line of `_msearch`.
+
+    Where the client sent a template, `body` is what it was rendered to, and `template` what was sent.
+    """
+
+    indices: tuple[str, ...]
+    parameters: Mapping[str, str]
+    body: Mapping[str, Any]
+    header: Mapping[str, Any]
+    template: Mapping[str, Any] | None = None
+
+    @property
+    def upstream_body(self) -> Mapping[str, Any]:
+        """What the client sent, without our own `ext.rerank.query_text`, which no cluster knows."""
+        return strip_query_text(self.body) if self.template is None else self.template
+
+    def outgoing(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A body of ours in the form of the client's: as it is, or as a template that renders to it."""
+        if self.template is None:
+            return body
+        options = {name: body[name] for name in TEMPLATE_OPTIONS if name in body}
+        without = {name: value for name, value in body.items() if name not in options}
+        return {"source": _ANY_BODY, "params": {"body": encode_body(without).decode()}, **options}
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """A request of any form: one search, or the many of an `_msearch`; `answer` is the format of its answer.
+
+    `own_headers` are what a search of ours must say otherwise than the client: our bodies are JSON.
+    """
+
+    target: SearchTarget
+    parameters: Mapping[str, str]
+    searches: tuple[Search, ...]
+    answer: Format
+    own_headers: Mapping[str, str]
+
+    @property
+    def filter_path(self) -> str:
+        return self.parameters.get("filter_path", "")
+
+    @property
+    def pretty(self) -> bool:
+        return self.parameters.get("pretty", "false") in ("", "true")
+
+    def without_own_syntax(self) -> bytes | None:
+        """The body in JSON without our own `ext.rerank.query_text`, or None where it holds none."""
+        if all(search.upstream_body in (search.body, search.template) for search in self.searches):
+            return None
+        if not self.target.form.is_multi:
+            return encode_body(self.searches[0].upstream_body)
+        return encode_lines((search.header, search.upstream_body) for search in self.searches)
+
+    def with_bodies(self, rendered: Sequence[Mapping[str, Any]]) -> SearchRequest:
+        """The request after its templates were rendered to the bodies given, in order."""
+        read = {name: value for name, value in self.parameters.items() if name in _READ_BY_TEMPLATES}
+        searches = tuple(
+            replace(search, body=body, template=search.body, parameters={} if self.target.form.is_multi else read)
+            for search, body in zip(self.searches, rendered, strict=True)
+        )
+        return replace(self, searches=searches)
+
+
+def read_request(
+    target: SearchTarget, headers: Mapping[str, str], body: bytes, max_bytes: int
+) -> SearchRequest | Reason:
+    """Read a request of up to `max_bytes`, header names in lower case; a Reason where we do not understand it."""
+    parameters = target.parameters()
+    if not target.well_formed or not is_valid(parameters.get("filter_path", "")):
+        return Reason.MALFORMED
+    try:
+        data = decompress(body, headers.get("content-encoding", "identity"), max_bytes) if body else b""
+    except Unreadable:
+        return Reason.CONTENT_ENCODING
+    content_type = headers.get("content-type", "")
+    if not data and "source" in parameters:
+        data, content_type = parameters["source"].encode(), parameters.get("source_content_type", "")
+    media = read_media_type(content_type)
+    if data and (media is None or media.stream > target.form.is_multi):
+        return Reason.CONTENT_TYPE
+    accept = headers.get("accept")
+    answer = answer_format(accept, parameters.get("format"), media if body else None)
+    if answer is None:
+        return Reason.FORMAT
+    try:
+        searches = _read_searches(target, parameters, data, media.format if media else Format.JSON)
+    except Unreadable:
+        return Reason.MALFORMED
+    own_headers = _own_headers(target, answer, headers, media if body else None)
+    return SearchRequest(target, parameters, searches, answer, own_headers)
+
+
+def _own_headers(
+    target: SearchTarget, answer: Format, headers: Mapping[str, str], media: MediaType | None
+) -> dict[str, str]:
+    """JSON as our body's type unless the client's says so; the type that an answer would have had by the body's."""
+    accept = headers.get("accept")
+    spoken = media or read_media_type((accept or "").partition(",")[0])
+    own = {}
+    if media is None or media.format is not Format.JSON:
+        own["Content-Type"] = _media_type("x-ndjson" if target.form.is_multi else "json", spoken)
+    if not accept and media is not None and answer is not Format.JSON:
+        own["Accept"] = _media_type(answer, spoken)
+    return own
+
+
+def _media_type(name: str, spoken: MediaType | None) -> str:
+    """The type called `name`, of the version that the client speaks."""
+    if spoken is None or not spoken.vendor:
+        return f"application/{name}"
+    version = f"; compatible-with={spoken.compatible_with}" if spoken.compatible_with else ""
+    return f"application/vnd.elasticsearch+{name}{version}"
+
+
+def _read_searches(
+    target: SearchTarget, parameters: Mapping[str, str], data: bytes, form: Format
+) -> tuple[Search, ...]:
+    if not target.form.is_multi:
+        return (Search(target.indices, parameters, _object(data, form), {}),)
+    lines = split_stream(data, form)
+    if len(lines) % 2 or not lines:
+        raise Unreadable("each search of an _msearch has two lines")
+    pairs = zip(lines[::2], lines[1::2], strict=True)
+    return tuple(_read_pair(target, _object(header, form), _object(body, form)) for header, body in pairs)
+
+
+def _read_pair(target: SearchTarget, header: dict[str, Any], body: dict[str, Any]) -> Search:
+    given = header.get("index", header.get("indices"))
+    if given is None:
+        return Search(target.indices, {}, body, header)
+    names = given if isinstance(given, list) else [given]
+    if not all(isinstance(name, str) for name in names):
+        raise Unreadable("an index is a name")
+    return Search(tuple(part for name in names for part in split_indices(name)), {}, body, header)
+
+
+def _object(data: bytes, form: Format) -> dict[str, Any]:
+    value = decode_body(data, form) if data else {}
+    if not isinstance(value, dict):
+        raise Unreadable("a search body is an object")
+    return value
+
+
+def encode_body(body: Mapping[str, Any]) -> bytes:
+    """JSON as it goes upstream, in ASCII, so that lone surrogates survive as escapes."""
+    return json.dumps(body, separators=(",", ":")).encode("ascii")
+
+
+def encode_lines(pairs: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> bytes:
+    """The (header, body) pairs of an `_msearch` as NDJSON."""
+    return b"".join(encode_body(part) + b"\n" for pair in pairs for part in pair)

@@ -1,0 +1,71 @@
+"""What the second stage reads of a window: the text and the feature fields of each hit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from middleware.personalization.fields import HitFields, read_hit_fields
+from middleware.search.chunks import best_chunks, split_chunks
+from middleware.search.document import parse_template, template_of
+from middleware.search.hits import SearchResponse
+from middleware.search.plan import Plan
+from middleware.search.reasons import Reason
+
+# A text to be cut into chunks may be long; no more of it is looked at.
+_MAX_CHUNKED_CHARS = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The first n hits, in first-stage order: document texts, feature fields and scores.
+
+    `passages` are what the model reads: the document texts, or of long ones their best chunks, one after the other;
+    `owners` holds for each passage the position of its document.
+    """
+
+    document_texts: Sequence[str]
+    hit_fields: Sequence[HitFields]
+    first_stage_scores: NDArray[np.float64]
+    passages: Sequence[str]
+    owners: NDArray[np.intp]
+
+    def best_of_passages(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The score of each document, shape (n,), from those of the passages: its best passage's."""
+        best = np.zeros(len(self.document_texts))
+        np.maximum.at(best, self.owners, scores)
+        return best
+
+
+def read_window(plan: Plan, response: SearchResponse) -> Window | Reason:
+    """Texts and fields of the hits to rerank, or why there is nothing to rerank."""
+    hits = response.hits[: plan.variant.window]
+    if not hits:
+        return Reason.NO_HITS
+    texts, fields = [], []
+    for hit in hits:
+        section = plan.sections.of_hit(hit.index)
+        if section is None:
+            return Reason.INDEX_NOT_CONFIGURED
+        template = template_of(plan.wish.fields) or parse_template(section.template)
+        values = {path: hit.values(path) for path in (*template.fields, *section.features.names)}
+        max_chars = section.max_field_chars if plan.wish.chunks is None else _MAX_CHUNKED_CHARS
+        texts.append(template.render(values, max_chars))
+        fields.append(read_hit_fields(values, section.features))
+    if not any(texts):
+        return Reason.NO_DOCUMENT_TEXT
+    first_stage_scores = np.array([hit.first_stage_score for hit in hits], dtype=np.float64)
+    passages, owners = _passages(plan, texts)
+    return Window(texts, fields, first_stage_scores, passages, owners)
+
+
+def _passages(plan: Plan, texts: Sequence[str]) -> tuple[Sequence[str], NDArray[np.intp]]:
+    chunking = plan.wish.chunks
+    if chunking is None:
+        return texts, np.arange(len(texts))
+    chosen = [best_chunks(plan.query_text, split_chunks(text, chunking), chunking.size) or [""] for text in texts]
+    owners = np.repeat(np.arange(len(texts)), [len(chunks) for chunks in chosen])
+    return [chunk for chunks in chosen for chunk in chunks], owners
