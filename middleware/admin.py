@@ -8,6 +8,7 @@ from typing import Any
 from flask import Blueprint, Flask, Response, jsonify, request
 
 from middleware import __version__
+from middleware.cluster import Cluster
 from middleware.config import Settings
 from middleware.errors import MiddlewareError, NotFound
 from middleware.front import OURS, read_request
@@ -17,7 +18,9 @@ from middleware.proxy import SearchProxy
 from middleware.rerank.engine import Engine
 
 
-def make_blueprint(settings: Settings, proxy: SearchProxy, engines: dict[str, Engine], metrics: Metrics) -> Blueprint:
+def make_blueprint(
+    settings: Settings, proxy: SearchProxy, engines: dict[str, Engine], metrics: Metrics, cluster: Cluster
+) -> Blueprint:
     """The routes; each answers in Elasticsearch's JSON conventions."""
     ours = Blueprint("rerank", __name__, url_prefix=OURS)
 
@@ -27,7 +30,7 @@ def make_blueprint(settings: Settings, proxy: SearchProxy, engines: dict[str, En
 
     @ours.get("/health")
     def health() -> Response:
-        return jsonify(status="ok")
+        return jsonify(status="ok", upstream=cluster.describe())
 
     @ours.get("/ready")
     def ready() -> tuple[Response, int]:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from flask import Flask
 
 from middleware.admin import add_error_pages, make_blueprint
+from middleware.cluster import Cluster
 from middleware.config import FeatureFields, ModelSettings, Settings
 from middleware.errors import UpstreamError
 from middleware.front import Front
@@ -23,38 +24,44 @@ from middleware.second_stage import SecondStage
 from middleware.upstream import Upstream, read_all
 
 _MAX_PROFILE_BYTES = 16 * 1024 * 1024
-_PROFILE_TIMEOUT_MS = 5000
+_OWN_TIMEOUT_MS = 5000
 
 
 def create_app(
     settings: Settings,
     *,
     upstream: Upstream | None = None,
+    cluster: Cluster | None = None,
     make_engine: Callable[[ModelSettings], Engine] = Engine,
 ) -> Front:
     """The WSGI application for checked `settings`; models begin to load at once, in threads of their own.
 
-    `upstream` and `make_engine` are the seams through which tests bring theirs.
+    `upstream`, `cluster` and `make_engine` are the seams through which tests bring theirs; an `upstream` brought
+    without a `cluster` is not asked what it is.
     """
-    profile_upstream = upstream or _make_profile_upstream(settings)
-    upstream = upstream or Upstream(settings.upstream)
+    impatient = upstream or _make_impatient_upstream(settings)
+    cluster = cluster or Cluster(None if upstream else impatient.forward)
+    if upstream is None:
+        upstream = Upstream(settings.upstream)
+        upstream.call_when_back(cluster.look_again)
+    cluster.look_again()
     metrics = Metrics()
     engines = {name: make_engine(model) for name, model in settings.models.items()}
     for engine in engines.values():
         engine.start()
         atexit.register(engine.stop)
-    profiles = _make_profile_reader(settings, profile_upstream) if settings.profiles.enabled else None
+    profiles = _make_profile_reader(settings, impatient) if settings.profiles.enabled else None
     proxy = SearchProxy(settings, upstream, SecondStage(settings, engines), profiles, metrics)
     flask = Flask("middleware")
     flask.json.sort_keys = False  # type: ignore[attr-defined]
-    flask.register_blueprint(make_blueprint(settings, proxy, engines, metrics))
+    flask.register_blueprint(make_blueprint(settings, proxy, engines, metrics, cluster))
     add_error_pages(flask)
-    return Front(proxy, upstream.forward, flask)
+    return Front(cluster.with_each(proxy), cluster.with_each(upstream.forward), flask)
 
 
-def _make_profile_upstream(settings: Settings) -> Upstream:
-    """Connections of their own, which give up soon: a silent node must not hold up the readers of profiles."""
-    patience = min(_PROFILE_TIMEOUT_MS, settings.upstream.read_timeout_ms)
+def _make_impatient_upstream(settings: Settings) -> Upstream:
+    """For requests of our own: connections that give up soon, as a silent node must not hold up profile readers."""
+    patience = min(_OWN_TIMEOUT_MS, settings.upstream.read_timeout_ms)
     return Upstream(settings.upstream.model_copy(update={"read_timeout_ms": patience}))
 
 

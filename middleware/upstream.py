@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from middleware.config import UpstreamSettings
 from middleware.errors import UpstreamError
@@ -25,6 +25,11 @@ class Upstream:
         self._nodes = [Node(url, settings) for url in settings.urls]
         self._turn = 0
         self._lock = threading.Lock()
+        self._when_back: Callable[[], None] | None = None
+
+    def call_when_back(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called where a node that was passed over answers again; a request waits for it meanwhile."""
+        self._when_back = callback
 
     def forward(self, request: Request, *, safe: bool = False) -> Response:
         """Send the request on untouched and stream the answer back untouched.
@@ -76,7 +81,10 @@ class Upstream:
                 failure, may_repeat = error, False
                 nodes.append(node)
             else:
+                was_dead = node.failures > 0
                 node.failures, node.dead_until = 0, 0.0
+                if was_dead and self._when_back is not None:
+                    self._when_back()
                 return response
         raise failure
 

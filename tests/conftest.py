@@ -17,6 +17,7 @@ NO_DOCKER_VARIABLE = "ES_RERANK_TEST_NO_DOCKER"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="run the tests marked slow, too")
+    parser.addoption("--update-readme", action="store_true", help="write the README's compatibility table anew")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -86,6 +87,15 @@ def opensearch_url() -> Iterator[str]:
 
     with start_node("opensearch", heap="512m", die_with_us=True, quiet=True) as node:
         yield node.url
+
+
+@pytest.fixture(scope="session", params=["elasticsearch", "opensearch"])
+def cluster_urls(request: pytest.FixtureRequest) -> Iterator[list[str]]:
+    """The addresses of both nodes of a real cluster, on each engine in turn."""
+    from middleware.nodes.cluster import start_cluster
+
+    with start_cluster(request.param, heap="384m", die_with_us=True, quiet=True) as cluster:
+        yield cluster.urls
 
 
 @pytest.fixture(scope="session")

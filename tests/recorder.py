@@ -59,7 +59,10 @@ class Dummy:
 
 
 class Recorder(Dummy):
-    """Answers `requests_per_connection` requests a connection with what `answer` gives for their bytes."""
+    """Answers `requests_per_connection` requests a connection with what `answer` gives for their bytes.
+
+    `requests` are those of clients; `looks` are the proxy's own, which asks now and then what cluster is behind it.
+    """
 
     def __init__(
         self,
@@ -70,13 +73,14 @@ class Recorder(Dummy):
     ) -> None:
         self.answer = answer
         self.requests: list[bytes] = []
+        self.looks: list[bytes] = []
         self._requests_per_connection = requests_per_connection
         super().__init__(self._record, tls, port)
 
     def _record(self, connection: socket.socket) -> None:
         for _ in range(self._requests_per_connection):
             request = read_message(connection)
-            self.requests.append(request)
+            (self.looks if b"\r\nuser-agent: es-rerank" in request.lower() else self.requests).append(request)
             connection.sendall(self.answer(request))
 
 

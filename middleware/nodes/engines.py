@@ -20,7 +20,10 @@ class Module:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """One search engine as we run it; `java_max` is None where any newer Java will do."""
+    """One search engine as we run it.
+
+    `java_max` is None where any newer Java will do; `bootstrap_setting` names the node that makes a new cluster.
+    """
 
     name: str
     version: str
@@ -31,6 +34,7 @@ class Engine:
     libraries: tuple[str, ...]
     modules: tuple[Module, ...]
     java_min: int
+    bootstrap_setting: str
     java_max: int | None = None
     jvm_flags: tuple[str, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -87,6 +91,7 @@ ELASTICSEARCH = Engine(
         Module("percolator", "percolator-client", "org.elasticsearch.percolator.PercolatorPlugin"),
     ),
     java_min=17,
+    bootstrap_setting="cluster.initial_master_nodes",
     java_max=23,  # 24 dropped the security manager, without which 7.17 does not start
     jvm_flags=(
         "-Djava.security.manager=allow",
@@ -130,6 +135,7 @@ OPENSEARCH = Engine(
         Module("percolator", "percolator-client", "org.opensearch.percolator.PercolatorModulePlugin"),
     ),
     java_min=21,
+    bootstrap_setting="cluster.initial_cluster_manager_nodes",
     jvm_flags=("-Dopensearch.distribution.type=tar", "-Djava.locale.providers=CLDR,SPI"),
 )
 

@@ -18,13 +18,13 @@ from middleware.nodes.engines import Engine, find_engine
 from middleware.nodes.health import wait_until_healthy
 from middleware.nodes.lock import read_lock
 from middleware.nodes.process import command_line, end_process, spawn, unwatch, watch
-from middleware.nodes.provision import NodeFolders, configure, lay_out, place_java, prepare_folders
+from middleware.nodes.provision import Peers, configure, lay_out, place_java, prepare_folders
 from middleware.nodes.records import Record, drop_record, is_alive, read_record, read_records, write_record
-from middleware.nodes.supply import find_java, hold_lock, supply_jars
+from middleware.nodes.supply import Java, find_java, hold_lock, supply_jars
 
 DEFAULT_PORT = 9200
 _HOST = "127.0.0.1"
-_START_TIMEOUT_S = 180.0
+START_TIMEOUT_S = 180.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def start_node(
     heap: str = "512m",
     *,
     java_home: Path | None = None,
-    timeout_s: float = _START_TIMEOUT_S,
+    timeout_s: float = START_TIMEOUT_S,
     die_with_us: bool = False,
     quiet: bool = False,
 ) -> Node:
@@ -72,37 +72,67 @@ def start_node(
     optimising compiler, for a quick start); `die_with_us` stops the node when this process ends, however it ends.
     Raises CommandError or ConfigError, with the remedy.
     """
+    installation = install(engine, java_home, quiet=quiet)
+    record = launch_node(installation, port, data_dir, heap, die_with_us=die_with_us)
+    _wait_or_stop(record, timeout_s, quiet)
+    return as_node(record)
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """An engine laid out on this machine, and who runs it under which root folder."""
+
+    engine: Engine
+    java: Java
+    home: Path
+    root: Path
+    account: Account
+
+
+def install(engine: str, java_home: Path | None = None, *, quiet: bool = False) -> Installation:
+    """Fetch what is missing of an engine; what nodes that ended left behind goes. Raises as `start_node` does."""
     kind = find_engine(engine)
-    check_heap(heap)
     account = choose_account()
     root = find_working_root(cache_dir(), account)
     _forget_the_dead(root)
     java = place_java(find_java(kind, java_home), root, account)
     home = lay_out(kind, supply_jars(read_lock(kind), cache_dir() / "nodes" / "jars", quiet=quiet), root)
-    with hold_lock(_state(root) / ".lock"):
-        port = port or find_free_port([record.port for record in read_records(_state(root))])
-        check_port(port, _state(root))
-        folders = prepare_folders(root / "run" / str(port), data_dir, account)
-        configure(kind, folders, port, account)
-        record = _spawn(kind, port, command_line(kind, java, home, folders, heap), folders, account)
-        write_record(_state(root), record)
+    return Installation(kind, java, home, root, account)
+
+
+def launch_node(
+    installed: Installation,
+    port: int,
+    data_dir: Path | None,
+    heap: str,
+    *,
+    die_with_us: bool = False,
+    peers: Peers | None = None,
+) -> Record:
+    """Start one node without waiting for it, alone or as a member of a cluster; `port` and so on as in `start_node`."""
+    check_heap(heap)
+    engine, account, state = installed.engine, installed.account, _state(installed.root)
+    with hold_lock(state / ".lock"):
+        port = port or find_free_port([record.port for record in read_records(state)])
+        check_port(port, state)
+        folders = prepare_folders(installed.root / "run" / str(port), data_dir, account)
+        configure(engine, folders, port, account, peers)
+        command = command_line(engine, installed.java, installed.home, folders, heap)
+        pid, started = spawn(command, engine, folders, account)
+        run, data, temporary = str(folders.run), str(folders.data), folders.are_temporary
+        record = Record(engine.name, engine.version, port, pid, started, run, data, temporary)
+        write_record(state, record)
     if die_with_us:
         watch(port, record.pid)
-    _wait_or_stop(record, timeout_s, quiet)
-    return _as_node(record)
-
-
-def _spawn(engine: Engine, port: int, command: list[str], folders: NodeFolders, account: Account) -> Record:
-    pid, started = spawn(command, engine, folders, account)
-    run, data = str(folders.run), str(folders.data)
-    return Record(engine.name, engine.version, port, pid, started, run, data, folders.are_temporary)
+    return record
 
 
 def _state(root: Path) -> Path:
     return root / "state"
 
 
-def _as_node(record: Record) -> Node:
+def as_node(record: Record) -> Node:
+    """What callers see of a node that is written down."""
     return Node(record.engine, record.version, record.port, record.pid, Path(record.data_dir), record.temporary)
 
 
@@ -155,13 +185,13 @@ def stop_node(port: int = DEFAULT_PORT, *, pid: int | None = None) -> Node | Non
     with hold_lock(_state(root) / ".lock"):
         if read_record(_state(root), port) == record:
             _forget(root, record)
-    return _as_node(record) if was_alive else None
+    return as_node(record) if was_alive else None
 
 
 def list_nodes() -> list[Node]:
     """The nodes of ours that run now, by port."""
     root = find_working_root(cache_dir(), choose_account())
-    return [_as_node(record) for record in read_records(_state(root)) if is_alive(record)]
+    return [as_node(record) for record in read_records(_state(root)) if is_alive(record)]
 
 
 def default_data_dir(engine: str, port: int) -> Path:

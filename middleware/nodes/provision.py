@@ -162,12 +162,30 @@ def _claim_data(data: Path, account: Account) -> None:
     give(data, account)
 
 
-def configure(engine: Engine, folders: NodeFolders, port: int, account: Account) -> None:
-    """Write the configuration: one node, this machine only, no disk watermarks; then hand the run folder over."""
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """What a node must know to form a cluster with others: its own transport port, and all members by HTTP port."""
+
+    transport_port: int
+    transport_ports: tuple[int, ...]
+    first_port: int
+
+    def settings(self, engine: Engine) -> dict[str, str]:
+        """Seeds, and the one node that makes the cluster; the others join it, so that there are never two."""
+        seeds = ", ".join(f'"127.0.0.1:{port}"' for port in self.transport_ports)
+        return {
+            "transport.port": str(self.transport_port),
+            "discovery.seed_hosts": f"[{seeds}]",
+            engine.bootstrap_setting: _node_name(self.first_port),
+        }
+
+
+def configure(engine: Engine, folders: NodeFolders, port: int, account: Account, peers: Peers | None = None) -> None:
+    """Write the configuration: alone or with `peers`, this machine only, no disk watermarks; then hand it over."""
     settings = {
         "cluster.name": "es-rerank",
-        "node.name": f"es-rerank-{port}",
-        "discovery.type": "single-node",
+        "node.name": _node_name(port),
+        **(peers.settings(engine) if peers else {"discovery.type": "single-node"}),
         "network.host": "127.0.0.1",
         "http.port": str(port),
         "path.data": _quote(folders.data),
@@ -179,6 +197,10 @@ def configure(engine: Engine, folders: NodeFolders, port: int, account: Account)
     (folders.config / f"{engine.name}.yml").write_text(text, encoding="utf-8")
     (folders.config / "log4j2.properties").write_text(_logging(engine), encoding="utf-8")
     give(folders.run, account)
+
+
+def _node_name(port: int) -> str:
+    return f"es-rerank-{port}"
 
 
 def _quote(path: Path) -> str:

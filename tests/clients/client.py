@@ -1,15 +1,14 @@
-"""The official Python client, version 7 or 9, used as anybody would: what it saw is printed as one JSON object.
+"""A Python client of any version, used as anybody would: what it saw is printed as one JSON object.
 
-python client.py URL INDEX
+python client.py LIBRARY URL INDEX, LIBRARY being elasticsearch (7, 8 or 9) or opensearchpy (2 or 3)
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 from typing import Any
-
-from elasticsearch import Elasticsearch, NotFoundError, __versionstr__, helpers
 
 MATCH = {"match": {"title": "iphone case"}}
 
@@ -30,17 +29,20 @@ def ids(answer: Any) -> list[str]:
 
 
 def search(client: Any, index: str, switch: str | None) -> Any:
-    """Headers are an option of the client in version 9, an argument of each call in version 7."""
+    """Headers are an option of Elasticsearch's client from version 8 on, an argument of each call elsewhere."""
     headers = {"x-rerank": switch} if switch else {}
     if hasattr(client, "options"):
         return client.options(headers=headers).search(index=index, query=MATCH, size=20)
-    return client.search(index=index, query=MATCH, size=20, headers=headers)
+    return client.search(index=index, body={"query": MATCH, "size": 20}, headers=headers)
 
 
-def use(url: str, index: str) -> dict[str, Any]:
-    client = Elasticsearch(url, max_retries=0)
-    seen: dict[str, Any] = {"version": __versionstr__}
-    client.index(index=index, id="one", document={"title": "leather shoe"}, refresh=True)
+def use(name: str, url: str, index: str) -> dict[str, Any]:
+    library, helpers = importlib.import_module(name), importlib.import_module(f"{name}.helpers")
+    is_opensearch = name == "opensearchpy"
+    client = (library.OpenSearch if is_opensearch else library.Elasticsearch)(url, max_retries=0)
+    seen: dict[str, Any] = {"version": library.__versionstr__}
+    document = {"body" if is_opensearch else "document": {"title": "leather shoe"}}
+    client.index(index=index, id="one", refresh=True, **document)
     seen["got"] = client.get(index=index, id="one")["_source"]
     actions = [{"_index": index, "_id": str(document["number"]), "_source": document} for document in make_documents()]
     seen["bulk"], _ = helpers.bulk(client, actions, refresh=True, chunk_size=15)
@@ -55,7 +57,7 @@ def use(url: str, index: str) -> dict[str, Any]:
     seen["count"] = client.count(index=index)["count"]
     try:
         client.get(index=index, id="none")
-    except NotFoundError as error:
+    except library.NotFoundError as error:
         seen["error"] = [True, error.status_code]
     return seen
 

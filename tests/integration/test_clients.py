@@ -1,68 +1,69 @@
-"""The official clients, unchanged, against the proxy: they see reranked searches and otherwise Elasticsearch."""
+"""The official clients, unchanged, against the proxy: they see reranked searches and otherwise their own engine."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import shutil
-import subprocess
-import sys
 import urllib.request
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import pytest
-
-from middleware.config import cache_dir
+from installed_clients import CLIENTS, has_javascript
 
 pytestmark = pytest.mark.integration
 
-CLIENTS = Path(__file__).parents[1] / "clients"
-PYTHON_7 = "elasticsearch==7.17.13"
+OF_OPENSEARCH = [name for name in CLIENTS if name.startswith("opensearch")]
+OF_ELASTICSEARCH = [name for name in CLIENTS if name not in OF_OPENSEARCH]
 
 
 @pytest.fixture(scope="module")
-def proxy_url(start_proxy_process, upstream_url, tiny_model_folder) -> str:
-    configuration = {
-        "upstream": {"urls": [upstream_url]},
-        "models": {"tiny": {"source": str(tiny_model_folder)}},
-        "indices": {"clients": {"patterns": ["transport-clients-*"], "template": "{title}"}},
-        "budget_ms": 30_000,
-    }
-    return start_proxy_process(configuration, wait_for="ready").url
+def start_proxy(start_proxy_process, tiny_model_folder) -> Any:
+    def start(node_url: str) -> str:
+        configuration = {
+            "upstream": {"urls": [node_url]},
+            "models": {"tiny": {"source": str(tiny_model_folder)}},
+            "indices": {"clients": {"patterns": ["transport-clients-*"], "template": "{title}"}},
+            "budget_ms": 30_000,
+        }
+        return str(start_proxy_process(configuration, wait_for="ready").url)
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def proxy_url(start_proxy, upstream_url) -> str:
+    return str(start_proxy(upstream_url))
+
+
+@pytest.fixture(scope="module")
+def opensearch_proxy_url(start_proxy, opensearch_url) -> str:
+    return str(start_proxy(opensearch_url))
+
+
+def new_index(node_url: str) -> Iterator[str]:
+    name = f"transport-clients-{uuid.uuid4().hex[:8]}"
+    yield name
+    deletion = urllib.request.Request(f"{node_url}/{name}?ignore_unavailable=true", method="DELETE")
+    urllib.request.urlopen(deletion).close()
 
 
 @pytest.fixture
 def index(upstream_url) -> Iterator[str]:
-    name = f"transport-clients-{uuid.uuid4().hex[:8]}"
-    yield name
-    deletion = urllib.request.Request(f"{upstream_url}/{name}?ignore_unavailable=true", method="DELETE")
-    urllib.request.urlopen(deletion).close()
+    yield from new_index(upstream_url)
 
 
-def installed(name: str, key: str, install: list[str], files: tuple[Path, ...] = ()) -> Path:
-    """A cached folder that `install` was run in once; `key` changes when what it installs does."""
-    folder = cache_dir() / "test-clients" / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
-    if not folder.is_dir():
-        unfinished = folder.with_name(f"{folder.name}-{os.getpid()}")
-        unfinished.mkdir(parents=True)
-        for file in files:
-            shutil.copy(file, unfinished)
-        subprocess.run(install, cwd=unfinished, check=True, capture_output=True, timeout=240)
-        unfinished.rename(folder)
-    return folder
+@pytest.fixture
+def opensearch_index(opensearch_url) -> Iterator[str]:
+    yield from new_index(opensearch_url)
 
 
-def run(command: list[str], **environment: str) -> dict:
-    done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+def skip_where_missing(name: str) -> None:
+    if name.startswith("JavaScript") and not has_javascript:
+        pytest.skip("node and npm are not installed")
 
 
 def check(seen: dict, version: str) -> None:
-    assert seen["version"].startswith(version)
+    assert seen["version"].startswith(f"{version}.")
     assert seen["got"] == {"title": "leather shoe"}
     assert seen["bulk"] == 40
     assert len(set(seen["on"])) == len(set(seen["off"])) == 20
@@ -73,22 +74,22 @@ def check(seen: dict, version: str) -> None:
     assert seen["error"] == [True, 404]
 
 
-def test_the_python_client_9_works_unchanged(proxy_url, index):
-    check(run([sys.executable, str(CLIENTS / "client.py"), proxy_url, index]), "9.")
+@pytest.mark.parametrize("name", OF_ELASTICSEARCH)
+def test_the_clients_of_elasticsearch_work_unchanged(proxy_url, index, name):
+    skip_where_missing(name)
+    check(CLIENTS[name].run("client", proxy_url, index), CLIENTS[name].version)
 
 
-def test_the_python_client_7_works_unchanged(proxy_url, index):
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", ".", PYTHON_7]
-    folder = installed("python", PYTHON_7, pip)
-    script = str(CLIENTS / "client.py")
-    check(run([sys.executable, "-W", "ignore", script, proxy_url, index], PYTHONPATH=str(folder)), "7.")
+@pytest.mark.parametrize("name", OF_OPENSEARCH)
+def test_the_clients_of_opensearch_work_unchanged(opensearch_proxy_url, opensearch_index, name):
+    check(CLIENTS[name].run("client", opensearch_proxy_url, opensearch_index), CLIENTS[name].version)
 
 
-@pytest.mark.skipif(not (shutil.which("node") and shutil.which("npm")), reason="node and npm are not installed")
-@pytest.mark.parametrize("version", ["9", "7"])
-def test_the_javascript_client_works_unchanged(proxy_url, index, version):
-    files = tuple((CLIENTS / f"javascript{version}" / name) for name in ("package.json", "package-lock.json"))
-    key = "".join(file.read_text() for file in files)
-    folder = installed(f"javascript{version}", key, ["npm", "ci", "--no-audit", "--no-fund"], files)
-    node_path = str(folder / "node_modules")
-    check(run(["node", str(CLIENTS / "client.cjs"), proxy_url, index], NODE_PATH=node_path), f"{version}.")
+@pytest.mark.parametrize("name", OF_ELASTICSEARCH)
+def test_the_clients_of_elasticsearch_refuse_opensearch_with_us_as_without(
+    opensearch_url, opensearch_proxy_url, opensearch_index, name
+):
+    skip_where_missing(name)
+    for url in (opensearch_url, opensearch_proxy_url):
+        with pytest.raises(AssertionError, match=r"UnsupportedProductError|ProductNotSupportedError|\b406\b"):
+            CLIENTS[name].run("client", url, opensearch_index)

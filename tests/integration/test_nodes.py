@@ -18,6 +18,7 @@ import pytest
 import urllib3
 
 from middleware.errors import CommandError
+from middleware.nodes.cluster import start_cluster
 from middleware.nodes.launch import Node, find_free_port, list_nodes, start_node, stop_node
 from middleware.nodes.records import identify_process
 
@@ -161,3 +162,25 @@ def test_a_node_that_cannot_start_is_explained_and_leaves_nothing_behind(data_di
         assert "failed to obtain node lock" in str(caught.value)
         assert stop_node(port) is None
         assert ask(holder, "GET", "/_cluster/health")[0] == 200
+
+
+@pytest.mark.parametrize("engine", ["elasticsearch", "opensearch"])
+def test_two_nodes_form_one_cluster_and_are_both_stopped(engine: str) -> None:
+    started = time.monotonic()
+    with start_cluster(engine, heap="384m", die_with_us=True, quiet=True) as cluster:
+        assert time.monotonic() - started < 60  # about 5 s where nothing else runs
+        processes = [(node.pid, identify_process(node.pid)) for node in cluster.nodes]
+        body = {"settings": {"number_of_shards": 3, "number_of_replicas": 1}}
+        assert ask(cluster.nodes[0], "PUT", "/shared", body)[0] == 200
+        for node in cluster.nodes:
+            health = ask(node, "GET", "/_cluster/health/shared?wait_for_status=green&timeout=30s")[2]
+            assert (health["number_of_nodes"], health["status"], health["active_shards"]) == (2, "green", 6)
+    assert not [pid for pid, identity in processes if identify_process(pid) == identity]
+    assert not {node.port for node in cluster.nodes} & {node.port for node in list_nodes()}
+
+
+def test_a_cluster_that_cannot_start_leaves_none_of_its_nodes_behind() -> None:
+    before = {node.port for node in list_nodes()}
+    with pytest.raises(CommandError, match="ended while starting"):
+        start_cluster("elasticsearch", heap="2m", die_with_us=True, quiet=True)
+    assert {node.port for node in list_nodes()} <= before

@@ -14,7 +14,7 @@ from middleware.errors import CommandError
 from middleware.nodes.account import Account, find_barrier
 from middleware.nodes.engines import ELASTICSEARCH, OPENSEARCH
 from middleware.nodes.lock import Jar
-from middleware.nodes.provision import configure, digest_layout, lay_out, place_java, prepare_folders
+from middleware.nodes.provision import Peers, configure, digest_layout, lay_out, place_java, prepare_folders
 from middleware.nodes.supply import Java
 
 OURSELVES = Account("us", os.geteuid(), os.getegid(), switch=False)
@@ -175,3 +175,14 @@ def test_a_java_out_of_reach_is_copied_to_where_the_node_can_read_it(open_folder
 def test_a_java_within_reach_is_used_where_it_is(tmp_path) -> None:
     java = Java(tmp_path, 21)
     assert place_java(java, tmp_path / "root", OURSELVES) == java
+
+
+@pytest.mark.parametrize("engine", [ELASTICSEARCH, OPENSEARCH], ids=lambda engine: engine.name)
+def test_a_node_with_peers_seeks_them_and_only_the_first_makes_the_cluster(tmp_path, engine) -> None:
+    folders = prepare_folders(tmp_path / "run", None, OURSELVES)
+    configure(engine, folders, 9235, OURSELVES, Peers(9301, (9300, 9301), 9234))
+    settings = yaml.safe_load((folders.config / f"{engine.name}.yml").read_text())
+    assert "discovery.type" not in settings
+    assert settings["transport.port"] == 9301
+    assert settings["discovery.seed_hosts"] == ["127.0.0.1:9300", "127.0.0.1:9301"]
+    assert (settings["node.name"], settings[engine.bootstrap_setting]) == ("es-rerank-9235", "es-rerank-9234")
