@@ -101,9 +101,9 @@ def _receive(connection: socket.socket) -> bytes:
     return data
 
 
-def exchange(port: int, request: bytes) -> bytes:
+def exchange(port: int, request: bytes, timeout: float = 30) -> bytes:
     """Send raw bytes to a local port; everything that comes back until the other side closes."""
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=timeout) as connection:
         connection.sendall(request)
         data = bytearray()
         while True:
