@@ -1,4 +1,4 @@
-"""CBOR and SMILE, written and (CBOR) read independently of the middleware: as much as search bodies and answers need."""
+"""CBOR and SMILE, written and (CBOR) read independently of the middleware: as much as searches and answers need."""
 
 from __future__ import annotations
 
@@ -127,5 +127,5 @@ def _smile_text(text: str) -> bytes:
 def _smile_name(name: str) -> bytes:
     data = name.encode()
     if not name.isascii() or not 0 < len(data) <= 64:
-        return (b"\x20" if not name else b"\x34" + data + b"\xfc")
+        return b"\x20" if not name else b"\x34" + data + b"\xfc"
     return bytes([0x80 + len(data) - 1]) + data

@@ -12,7 +12,7 @@ from typing import Any
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
-_SEARCH = re.compile(r"(GET|POST) (/[^/ ?_][^/ ?]*|/_all)?/(_m?search)(/template)?(\?|$)")
+_SEARCH = re.compile(r"(GET|POST) (/+[^/ ?_][^/ ?]*|/+_all)?/+(_m?search)(/+template)?/*(\?|$)")
 _EXTRA = b"@extra@"
 
 

@@ -3,6 +3,8 @@
 What writes goes to twins: the node's own answer is for `twn-a-...`, the proxied one for `twn-b-...`.
 """
 
+# ruff: noqa: E501 - one request a line
+
 from __future__ import annotations
 
 import yaml
@@ -119,7 +121,7 @@ def _administration() -> list[Case]:
         js("PUT /twn-a-docs/_settings", {"index": {"refresh_interval": "5s"}}),
         js("PUT /twn-a-docs/_settings", {"index": {"number_of_shards": 5}}, note="final"),
         js("POST /_aliases", {"actions": [{"add": {"index": "twn-a-docs", "alias": "twn-a-other"}}]}),
-        ask("GET /twn-a-*/_alias"),
+        ask("GET /twn-a-docs/_alias"),
         ask("HEAD /_alias/twn-a-other"),
         ask("GET /_alias/twn-a-none"),
         ask("DELETE /twn-a-docs/_alias/twn-a-other"),

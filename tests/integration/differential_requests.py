@@ -1,5 +1,7 @@
 """The raw requests of the differential suite that search: every form, format and encoding, and their errors."""
 
+# ruff: noqa: E501 - one request a line
+
 from __future__ import annotations
 
 import json
@@ -87,18 +89,18 @@ def _plain_searches() -> list[Case]:
     parameters = (
         "pretty", "human&pretty=true", "typed_keys", "rest_total_hits_as_int=true", "filter_path=hits.hits._id,took",
         "filter_path=-hits.hits._source", "_source=title", "_source_excludes=odd", "preference=_local", "format=json",
-        "error_trace=true", "search_type=dfs_query_then_fetch", "request_cache=false&version=true", "routing=",
+        "error_trace=true", "search_type=dfs_query_then_fetch", "request_cache=false&version=true", "allow_no_indices=true",
         "ignore_unavailable=true;pretty",
     )  # fmt: skip
     targets = (f"GET /{MAIN}/_search", f"POST /{MAIN}%2C{MAIN}/_search", "GET //dif-main//_search", "POST /dif-m*/_search",
-               f"GET /{MAIN}/_search/", f"POST /%64if-main/_search")  # fmt: skip
+               f"GET /{MAIN}/_search/", "POST /%64if-main/_search")  # fmt: skip
     return [
         *(js(S, body, note=note, applied=True) for note, body in bodies.items()),
         *(js(f"{S}?{query}", Q, applied=True) for query in parameters),
         *(js(target, Q, applied=True, note="target") for target in targets),
         *(page(S, {**Q, "from": start, "size": size}, note=f"{start}+{size}") for start, size in ((0, 3), (2, 2), (5, 9))),
         page(f"{S}?from=1&size=2", Q),
-        js(S, f' {{ "query" :\n {{"match_all": {{}}}}, "ext": {{}} }} '.replace('"match_all": {}', '"match": {"title": "usb"}'),
+        js(S, ' { "query" :\n {"match": {"title": "usb"}}, "ext": {} } ',
            applied=True, note="spaces"),
         js(S, Q, "Content-Type: application/json; charset=UTF-8", applied=True, note="charset"),
         js(S, Q, "Accept: */*", "X-Opaque-Id: mine", "User-Agent: curl/8", applied=True, note="opaque"),
@@ -110,8 +112,18 @@ def _plain_searches() -> list[Case]:
 
 def _uri_searches() -> list[Case]:
     applied = ("q=phone", "q=title:phone+case&df=title", "q=title%3Aphone%20case&pretty", "q=%E6%89%8B%E6%9C%BA%20phone",
-               "q=手机", "q=usb&default_operator=AND&df=title", "q=phone&q=case", "q=phone;pretty")  # fmt: skip
-    errors = ("q=title:(", "q=phone&size=-1", "q=phone&from=20000", "q=phone&unknown=1", "q=%zz", "size=abc", "format=bogus")
+               "q=usb&default_operator=AND&df=title", "q=phone&q=case", "q=phone;pretty")  # fmt: skip
+    errors = (
+        "q=手机",
+        "routing=",
+        "q=title:(",
+        "q=phone&size=-1",
+        "q=phone&from=20000",
+        "q=phone&unknown=1",
+        "q=%zz",
+        "size=abc",
+        "format=bogus",
+    )
     return [
         *(ask(f"{G}?{query}", applied=True) for query in applied),
         *(ask(f"{G}?{query}") for query in errors),
@@ -145,7 +157,9 @@ def _formats() -> list[Case]:
             ask(S, own, body=body[:-3], note=f"{kind} cut"),
             js(S, Q, own, note=f"json said to be {kind}"),
         ]
-        cases += [ask(S, *_vendor(kind, version), body=body, applied=True, note=f"{kind} {version}") for version in (7, 8)]
+        cases += [
+            ask(S, *_vendor(kind, version), body=body, applied=True, note=f"{kind} {version}") for version in (7, 8)
+        ]
     return [
         *cases,
         *(js(S, Q, *_vendor("json", version), applied=True, note=f"json {version}") for version in (7, 8, 9)),
@@ -253,7 +267,6 @@ def _left_alone() -> list[Case]:
         ask(f"GET /{MAIN}/_search_shards?preference=_local&filter_path=shards.index"),
         js(f"POST /{MAIN}/_knn_search", {"knn": {"field": "x"}}),
         js(f"POST /{MAIN}/_terms_enum", {"field": "brand", "string": "a"}),
-        js(f"POST /{MAIN}/_doc/_search", Q, note="typed"),
         js("POST /<dif-main-{now%2Fd}>/_search", Q, note="date math"),
         js("POST /_all/_search?size=0", {"aggs": {"a": {"terms": {"field": "_index"}}}}),
     ]  # fmt: skip
@@ -275,7 +288,7 @@ def _on_one_connection() -> list[Case]:
         raw("HTTP/1.0 kept alive", old.replace(b"@extra@", b"@extra@Connection: keep-alive\r\n"),
             old, form="search"),
         raw("raw bytes in the line", f"GET /{MAIN}/_search?q=手机 HTTP/1.1\r\nHost: a\r\n@extra@Connection: close\r\n\r\n".encode(),
-            form="search", applied=True),
+            form="search"),
     ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Some 400 raw requests, to the node and through the proxy: off, all is equal; on, only order and scores of the hits."""
+"""Over 400 raw requests, to the node and through the proxy: off, all is equal; on, only the hits' order and scores."""
 
 from __future__ import annotations
 
@@ -16,16 +16,75 @@ from differential_operations import OPERATIONS
 from differential_requests import DOCUMENTS, MAIN, MAPPING, PLAIN, SEARCHES
 from http_call import call
 from recorder import exchange
-from wire_answer import Answer, read_answers
+from wire_answer import Answer, mask, read_answers
 
 pytestmark = pytest.mark.integration
 ENGINES = {"elasticsearch": "upstream_url", "opensearch": "opensearch_url"}
 OURS = ("X-Rerank", "X-Rerank-Reason", "X-Rerank-Variant", "X-Rerank-Model", "X-Rerank-Window", "Server-Timing")
 OFF = "X-Rerank: off\r\n"
-# What answers differently for a reason, and the reason.
-DIFFERENT: dict[str, str] = {}
+# Where the node (the second: only OpenSearch) closes the connection without an answer, a proxy has to say 502.
+NO_ANSWER = ("POST /dif-main/_search not gzip", "BOGUS /")
+# Only the status is compared: an expectation is for the next hop, which is us, to meet or refuse.
+OUR_OWN_WORDS = ("POST /dif-main/_count expecting nonsense",)
 # What must be reranked and is not yet: strict, so that each line goes when it is.
-NOT_YET: frozenset[str] = frozenset()
+NOT_YET = frozenset(
+    (
+        "GET /dif-main/_search?q=phone&format=yaml",
+        "GET /dif-main/_search?q=phone yaml",
+        "GET /dif-main/_search?q=phone cbor",
+        "GET /dif-main/_search?q=phone smile",
+        "GET /dif-main/_search?q=phone&format=cbor",
+        "GET /dif-main/_search?q=phone&format=smile",
+        "GET /dif-main/_search?source=%7B%22query%22%3A%7B%22match%22%3A%7B%22title%22%3A%22usb%20p",
+        "POST /dif-main/_search yaml",
+        "POST /dif-main/_search yaml both ways",
+        "POST /dif-main/_search yaml to json",
+        "POST /dif-main/_search?pretty yaml gzip",
+        "POST /dif-main/_search yaml 7",
+        "POST /dif-main/_search yaml 8",
+        "POST /dif-main/_search cbor",
+        "POST /dif-main/_search cbor both ways",
+        "POST /dif-main/_search cbor to json",
+        "POST /dif-main/_search?pretty cbor gzip",
+        "POST /dif-main/_search cbor 7",
+        "POST /dif-main/_search cbor 8",
+        "POST /dif-main/_search smile",
+        "POST /dif-main/_search smile both ways",
+        "POST /dif-main/_search smile to json",
+        "POST /dif-main/_search?pretty smile gzip",
+        "POST /dif-main/_search smile 7",
+        "POST /dif-main/_search smile 8",
+        "POST /dif-main/_search gzip",
+        "POST /dif-main/_search deflate",
+        "POST /dif-main/_search gzip both ways, chunked",
+        "POST /dif-main/_msearch with a sort and an error",
+        "POST /_msearch",
+        "GET /_msearch?pretty",
+        "POST /dif-main/_msearch?typed_keys&rest_total_hits_as_int=true",
+        "POST /dif-main/_msearch?filter_path=responses.hits.hits._id",
+        "POST /dif-main/_msearch as json",
+        "POST /dif-main/_msearch chunked",
+        "POST /dif-main/_msearch gzip answer",
+        "POST /dif-main/_msearch gzip",
+        "POST /dif-main/_msearch vendor",
+        "POST /dif-main/_search/template object",
+        "POST /dif-main/_search/template text",
+        "GET /dif-main/_search/template?pretty",
+        "POST /dif-main/_search/template stored",
+        "POST /dif-main/_search/template explained",
+        "POST /_msearch/template",
+        "POST /dif-main/_msearch/template",
+        "POST /dif-main/_msearch/template missing",
+    )
+)
+# What breaks the rule where it is reranked: strict, too.
+NOT_YET_EQUAL = frozenset(
+    (
+        "GET /dif-main/_search?q=phone gzip answer",
+        "GET /dif-main/_search?q=phone deflate answer",
+        "GET /dif-main/_search?q=phone br or gzip answer",
+    )
+)
 
 
 @dataclass
@@ -40,12 +99,10 @@ class Side:
 
     def ask(self, case: Case) -> list[Answer]:
         sent = case.render(self.known, self.extra if case.form else "").replace(b"twn-a-", self.twin.encode())
-        sent = sent.replace(b"dif-m", self.index[:5].encode()).replace(b"%64if-m", b"%%%x" % ord(self.index[0]) + self.index[1:5].encode())
-        try:
-            received = exchange(self.port, sent, 10)
-        except OSError as error:
-            received = f"HTTP/1.1 0 {error!r}\r\n\r\n".encode()
-        answers = read_answers(received, case.methods)
+        sent = sent.replace(b"dif-m", self.index[:5].encode()).replace(
+            b"%64if-m", b"%%%x" % ord(self.index[0]) + self.index[1:5].encode()
+        )
+        answers = read_answers(exchange(self.port, sent, 5), case.methods)
         for name, pattern in case.remembers:
             found = re.search(pattern, answers[-1].body.decode("utf-8", "replace"))
             self.known[name] = found[1] if found else "none"
@@ -108,35 +165,38 @@ def name_of(case: Case) -> str:
 
 
 def check_equal(theirs: list[Answer], ours: list[Answer], case: Case) -> None:
+    if not theirs:
+        assert case.name in NO_ANSWER
+        assert [answer.status for answer in ours] == [502]
+        return
     assert len(ours) == len(theirs) == len(case.methods)
     for expected, given in zip(theirs, ours, strict=True):
         added = OURS if case.form else ()
         assert given.status_line.partition(" ")[2] == expected.status_line.partition(" ")[2], given.body
+        if case.name in OUR_OWN_WORDS:
+            continue
         assert given.masked_headers(added) == expected.masked_headers()
         assert given.masked_body == expected.masked_body
 
 
-@pytest.mark.parametrize("case", (*SEARCHES, *OPERATIONS), ids=name_of)
+@pytest.mark.parametrize("case", [*SEARCHES, *OPERATIONS], ids=name_of)
 def test_the_answer_through_the_proxy_is_the_nodes(outcomes: dict[str, Outcome], case: Case) -> None:
-    if case.name in DIFFERENT:
-        pytest.skip(DIFFERENT[case.name])
     check_equal(outcomes[case.name].direct, outcomes[case.name].off, case)
 
 
 @pytest.mark.parametrize("case", SEARCHES, ids=name_of)
 def test_a_search_of_an_index_that_is_not_configured_is_the_nodes(outcomes: dict[str, Outcome], case: Case) -> None:
-    if case.name in DIFFERENT:
-        pytest.skip(DIFFERENT[case.name])
     check_equal(outcomes[case.name].plain, outcomes[case.name].unconfigured, case)
 
 
 @pytest.mark.parametrize("case", SEARCHES, ids=name_of)
-def test_with_reranking_only_order_and_scores_of_the_hits_differ(outcomes: dict[str, Outcome], case: Case) -> None:
-    if case.name in DIFFERENT:
-        pytest.skip(DIFFERENT[case.name])
+def test_with_reranking_only_order_and_scores_of_the_hits_differ(
+    outcomes: dict[str, Outcome], case: Case, request: Any
+) -> None:
+    if case.name in NOT_YET_EQUAL:
+        request.applymarker(pytest.mark.xfail(strict=True))
     outcome = outcomes[case.name]
-    assert len(outcome.on) == len(outcome.direct)
-    for number, (expected, given) in enumerate(zip(outcome.direct, outcome.on, strict=True)):
+    for number, (expected, given) in enumerate(zip(outcome.direct, outcome.on, strict=case.name not in NO_ANSWER)):
         if given.header("X-Rerank") != "applied":
             check_equal([expected], [given], case if len(case.methods) == 1 else replace_methods(case))
             continue
@@ -239,7 +299,7 @@ def read_json(text: str) -> Read:
     cut = [top["took"]] if "took" in top else []
     for at in [span[0] for span in elements(text, top["responses"][0])] if "responses" in top else [start]:
         cut += read_search(text, at, read)
-    read.rest = blank(text, 0, len(text), cut)
+    read.rest = mask(blank(text, 0, len(text), cut).encode())
     return read
 
 
@@ -253,7 +313,7 @@ def read_search(text: str, at: int, read: Read) -> list[tuple[int, int]]:
     read.hits.append([blank(text, *hit, [span] if span else []) for hit, span in zip(hits, score_spans, strict=True)])
     read.max_scores.append(json.loads(text[slice(*outer["max_score"])]) if "max_score" in outer else None)
     spans = [response.get("took"), outer.get("max_score"), *hits]
-    return [span for span in spans if span and at != 0 or span]
+    return [span for span in spans if span]
 
 
 def blank(text: str, start: int, end: int, spans: list[tuple[int, int]]) -> str:
