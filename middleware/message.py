@@ -41,6 +41,13 @@ class BrokenRequest(MiddlewareError):
     error_type = "broken_request_exception"
 
 
+class RequestTimeout(BrokenRequest):
+    """The client was silent for too long while it sent its request."""
+
+    status = 408
+    error_type = "request_timeout_exception"
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """A client's request; `target` is the raw path and query, `body` what was already read of it, then the stream.
