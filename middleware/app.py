@@ -51,7 +51,7 @@ def create_app(
         engine.start()
         atexit.register(engine.stop)
     profiles = _make_profile_reader(settings, impatient) if settings.profiles.enabled else None
-    proxy = SearchProxy(settings, upstream, SecondStage(settings, engines), profiles, metrics)
+    proxy = SearchProxy(settings, upstream, cluster, SecondStage(settings, engines), profiles, metrics)
     flask = Flask("middleware")
     flask.json.sort_keys = False  # type: ignore[attr-defined]
     flask.register_blueprint(make_blueprint(settings, proxy, engines, metrics, cluster))

@@ -101,7 +101,7 @@ class FirstStage:
             positions = sorted(ranking.page(plan))
             wanted.append((plan, positions, [response.hits[position] for position in positions]))
         outgoing = page_request(asked, [(plan, hits) for plan, _, hits in wanted])
-        answer = read_answer(self._text(asked, self._search(request, outgoing)), is_multi=asked.target.form.is_multi)
+        answer = read_answer(self._text(self._search(request, outgoing)), is_multi=asked.target.form.is_multi)
         found: list[Mapping[int, PageHit]] = []
         for (_, positions, hits), page in zip(wanted, answer.responses, strict=True):
             matched = match_page(hits, page.hits) if isinstance(page, SearchResponse) else None

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from middleware.cluster import Cluster
 from middleware.config import CONTROL, Settings
 from middleware.errors import RequestError
 from middleware.experiments.assign import Assignment, assign
@@ -57,8 +58,9 @@ class PassThrough:
 class Planner:
     """Decides with the settings alone, and with Elasticsearch where a template must be rendered."""
 
-    def __init__(self, settings: Settings, first_stage: FirstStage) -> None:
+    def __init__(self, settings: Settings, first_stage: FirstStage, cluster: Cluster) -> None:
         self._settings = settings
+        self._cluster = cluster
         self._first_stage = first_stage
 
     def assign(self, request: Request) -> Assignment:
@@ -82,7 +84,10 @@ class Planner:
         if early and not _may_hold_own_syntax(request):
             return PassThrough([early])
         headers = {name.lower(): value for name, value in reversed(request.headers)}
-        asked = read_request(target, headers, request.body, self._settings.server.max_search_bytes)
+        product = self._cluster.product
+        is_opensearch = product.distribution == "opensearch"
+        max_bytes = self._settings.server.max_search_bytes
+        asked = read_request(target, headers, request.body, max_bytes, is_opensearch=is_opensearch)
         if isinstance(asked, Reason):
             return PassThrough([early or asked])
         if early:
@@ -90,8 +95,10 @@ class Planner:
         rendered = self._render(request, asked)
         if isinstance(rendered, Reason):
             return PassThrough([rendered])
-        variant = str(assignment.variant)
-        plans = [make_plan(search, variant, self._settings) for search in rendered.searches]
+        variant, has_retrievers = str(assignment.variant), product.has_retrievers
+        plans = [
+            make_plan(search, variant, self._settings, has_retrievers=has_retrievers) for search in rendered.searches
+        ]
         if any(isinstance(plan, Plan) for plan in plans):
             return Planning(rendered, plans)
         return self._skip(asked, rendered, plans)

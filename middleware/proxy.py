@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from middleware.cluster import Cluster
 from middleware.config import Settings
 from middleware.errors import RequestError, RerankError
 from middleware.explanation import explain_ranking
@@ -24,7 +25,7 @@ from middleware.search.hits import SearchResponse
 from middleware.search.json_text import Unreadable
 from middleware.search.plan import Plan
 from middleware.search.reasons import Reason
-from middleware.search.response import Written, first_stage_ranking, leaves_to_elasticsearch, write_answer
+from middleware.search.response import Written, first_stage_ranking, has_empty_page_under_exclusion, write_answer
 from middleware.search.target import Form, read_search_target
 from middleware.second_stage import Outcome, Reader, Scored, SecondStage, make_ranking
 from middleware.upstream import Upstream, authorization, close
@@ -57,6 +58,7 @@ class SearchProxy:
         self,
         settings: Settings,
         upstream: Upstream,
+        cluster: Cluster,
         second_stage: SecondStage,
         profiles: ProfileReader | None,
         metrics: Metrics,
@@ -64,7 +66,8 @@ class SearchProxy:
         self._settings = settings
         self._upstream = upstream
         self._first_stage = FirstStage(upstream, settings.server)
-        self._planner = Planner(settings, self._first_stage)
+        self._cluster = cluster
+        self._planner = Planner(settings, self._first_stage, cluster)
         self._second_stage = second_stage
         self._profiles = profiles
         self._metrics = metrics
@@ -125,12 +128,17 @@ class SearchProxy:
             too_large = isinstance(error, TooLarge)
             reason = Reason.RESPONSE_TOO_LARGE if too_large else Reason.FIRST_STAGE_FAILED
             return self._answer_as_it_was(request, planning, reason)
-        if isinstance(recall, Recall):
-            for place, plan in planning.planned:
-                response = recall.answer.responses[place]
-                if isinstance(response, SearchResponse) and leaves_to_elasticsearch(planning.asked, plan, response):
-                    return self._answer_as_it_was(request, planning, Reason.NO_HITS, "skipped")
+        if isinstance(recall, Recall) and self._only_elasticsearch_can_write(planning, recall):
+            return self._answer_as_it_was(request, planning, Reason.NO_HITS, "skipped")
         return recall
+
+    def _only_elasticsearch_can_write(self, planning: Planning, recall: Recall) -> bool:
+        """Versions differ in what they leave of an empty page under an exclusion of `filter_path`."""
+        if self._cluster.product.keeps_empty_under_exclusion is False:
+            return False
+        return any(
+            has_empty_page_under_exclusion(planning.asked, plan, found) for _, plan, found in _usable(planning, recall)
+        )
 
     def _answer_as_it_was(
         self, request: Request, planning: Planning, reason: Reason, word: str = "fallback"

@@ -22,7 +22,7 @@ _LIGHT_PARAMETERS = frozenset((*_PER_HIT, "seq_no_primary_term", *SOURCE_PARAMET
 # What belongs to the search as a whole and was answered with the window.
 _WHOLE = frozenset(("aggs", "aggregations", "suggest", "profile", "rescore", "terminate_after", "from"))
 _WHOLE_PARAMETERS = frozenset((
-    "terminate_after", "rest_total_hits_as_int", "track_total_hits", "request_cache",
+    "terminate_after", "track_total_hits", "request_cache",
     "suggest_field", "suggest_mode", "suggest_size", "suggest_text",
 ))  # fmt: skip
 _JOINS = ("nested", "has_child", "has_parent")
@@ -68,13 +68,16 @@ def is_window_parameter(name: str) -> bool:
     return name not in _LIGHT_PARAMETERS
 
 
-def page_body(body: Mapping[str, Any], hits: Sequence[Hit]) -> dict[str, Any]:
-    """The client's body for these hits of the window alone; for none, so that what is wrong with it is still said."""
+def page_body(body: Mapping[str, Any], hits: Sequence[Hit], *, is_counted: bool) -> dict[str, Any]:
+    """The client's body for these hits of the window alone; for none, so that what is wrong with it is still said.
+
+    `is_counted`: Elasticsearch insists on counting them, for `rest_total_hits_as_int`.
+    """
     rest = {name: value for name, value in body.items() if name not in _WHOLE}
     only = _only(body, hits)
     given = body.get("post_filter")
     both = {"bool": {"filter": [given, only]}} if given else only
-    return {**rest, "post_filter": both, "size": len(hits), "track_total_hits": False}
+    return {**rest, "post_filter": both, "size": len(hits), "track_total_hits": is_counted}
 
 
 def is_page_parameter(name: str) -> bool:

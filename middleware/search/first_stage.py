@@ -42,7 +42,8 @@ def window_request(request: SearchRequest, plans: Sequence[Planned]) -> Outgoing
 
 def page_request(request: SearchRequest, pages: Sequence[tuple[Plan, Sequence[Hit]]]) -> Outgoing:
     """All of each hit, for the hits of each deferred search's page, in first-stage order."""
-    bodies = [plan.search.outgoing(page_body(plan.body, hits)) for plan, hits in pages]
+    is_counted = "rest_total_hits_as_int" in request.parameters
+    bodies = [plan.search.outgoing(page_body(plan.body, hits, is_counted=is_counted)) for plan, hits in pages]
     if request.target.form.is_multi:
         headers = [{**plan.search.header, **_preference(plan.preference)} for plan, _ in pages]
         return _outgoing(request, _page_parameters, {}, encode_lines(zip(headers, bodies, strict=True)))

@@ -88,7 +88,7 @@ class SearchRequest:
 
 
 def read_request(
-    target: SearchTarget, headers: Mapping[str, str], body: bytes, max_bytes: int
+    target: SearchTarget, headers: Mapping[str, str], body: bytes, max_bytes: int, *, is_opensearch: bool = False
 ) -> SearchRequest | Reason:
     """Read a request of up to `max_bytes`, header names in lower case; a Reason where we do not understand it."""
     parameters = target.parameters()
@@ -108,21 +108,21 @@ def read_request(
         searches = _read_searches(target, parameters, data, media.format if media else Format.JSON)
     except Unreadable:
         return Reason.MALFORMED
-    own_headers = _own_headers(target, parameters, headers, media if body else None)
+    spoken = media if body else None
+    answer = answer_format(headers.get("accept"), parameters.get("format"), spoken, opensearch=is_opensearch)
+    own_headers = _own_headers(target, headers, spoken, answer)
     return own_headers if isinstance(own_headers, Reason) else SearchRequest(target, parameters, searches, own_headers)
 
 
 def _own_headers(
-    target: SearchTarget, parameters: Mapping[str, str], headers: Mapping[str, str], media: MediaType | None
+    target: SearchTarget, headers: Mapping[str, str], media: MediaType | None, answer: Format | None
 ) -> dict[str, str] | Reason:
     """JSON as our body's type unless the client's says so; then also the answer's type, which may go by the body's."""
     if media is not None and media.format is Format.JSON:
         return {}
-    accept = headers.get("accept")
-    spoken = media or read_media_type(accept or "")
+    spoken = media or read_media_type(headers.get("accept", ""))
     own = {"Content-Type": _media_type("x-ndjson" if target.form.is_multi else "json", spoken)}
     if media is not None:
-        answer = answer_format(accept, parameters.get("format"), media)
         if answer is None:
             return Reason.FORMAT
         own["Accept"] = _media_type(answer, spoken)

@@ -56,8 +56,8 @@ def first_stage_ranking(response: SearchResponse) -> Ranking:
     return Ranking(range(len(response.hits)))
 
 
-def leaves_to_elasticsearch(request: SearchRequest, plan: Plan, response: SearchResponse) -> bool:
-    """Whether only Elasticsearch can write the answer: versions differ in an empty page under an exclusion."""
+def has_empty_page_under_exclusion(request: SearchRequest, plan: Plan, response: SearchResponse) -> bool:
+    """Whether an exclusion of `filter_path` meets a page without hits: versions differ in what they leave of that."""
     return has_exclusions(request.filter_path) and len(response.hits) <= plan.page.start
 
 

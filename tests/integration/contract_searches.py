@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from hypothesis import strategies as st
+
+from middleware.search.formats import Format, write_text
 
 WORDS = ("quark", "gluon", "boson", "muon", "lepton", "hadron", "pion", "kaon")
 FIRST, SECOND, ALIAS = "contract-a", "contract-b", "contract"
@@ -94,10 +97,27 @@ class Search:
     separator: str = "&"
     indent: int | None = None
     form: str = "search"
+    body_format: Format = Format.JSON
+    answer_format: Format | None = None
+    format_in_url: bool = False
+    compressed: bool = False
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What says how the body is written, and how the answer is to be."""
+        sent = {}
+        if self.body is not None:
+            sent["Content-Type"] = f"application/{self.body_format}"
+            sent |= {"Content-Encoding": "gzip"} if self.compressed else {}
+        if self.answer_format and not self.format_in_url:
+            sent["Accept"] = f"application/{self.answer_format}"
+        return sent | ({"Accept-Encoding": "gzip"} if self.compressed else {})
 
     def target(self, start: int, size: int) -> str:
         page_in_url = self.form == "search" and (self.page_in_url or self.body is None)
         page = (("from", str(start)), ("size", str(size))) if page_in_url else ()
+        if self.answer_format and self.format_in_url:
+            page += (("format", self.answer_format),)
         query = self.separator.join(
             f"{name}={quote(value, safe='*')}" if value else name for name, value in (*self.parameters, *page)
         )
@@ -106,6 +126,10 @@ class Search:
         return f"{path}?{query}" if query else path
 
     def payload(self, start: int, size: int) -> bytes | None:
+        data = self._written(start, size)
+        return gzip.compress(data) if data and self.compressed else data
+
+    def _written(self, start: int, size: int) -> bytes | None:
         if self.body is None:
             return None
         page = {} if self.page_in_url and self.form == "search" else {"from": start, "size": size}
@@ -114,11 +138,12 @@ class Search:
             source = {**self.body, "from": "{{from}}", "size": "{{size}}{{^size}}10{{/size}}"}
             body = {"source": source if self.page_in_url else json.dumps(source), "params": page}
         if "msearch" not in self.form:
-            return json.dumps(body, indent=self.indent).encode()
+            return write_text(json.dumps(body, indent=self.indent), self.body_format)
         header = {"index": unquote(self.path.split("/")[1])}
         beside = {"source": BESIDE} if "template" in self.form else BESIDE
         lines = [header, beside, header, body, {"index": "no-such-index"}, beside]
-        return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+        end = b"\xff" if self.body_format is Format.SMILE else b"\n"
+        return b"".join(write_text(json.dumps(line), self.body_format) + end for line in lines)
 
     @property
     def filtered(self) -> bool:
@@ -261,6 +286,10 @@ def _some(options: dict[str, st.SearchStrategy[Any]], most: int) -> st.SearchStr
     return names.flatmap(lambda chosen: st.fixed_dictionaries({name: options[name] for name in chosen}))
 
 
+_BODIES = (*[Format.JSON] * 4, Format.YAML, Format.CBOR, Format.SMILE)
+_STREAMS = (*[Format.JSON] * 4, Format.SMILE)
+
+
 @st.composite
 def searches(draw: st.DrawFn) -> Search:
     """A search of some kind with up to five options in the body and two in the URL."""
@@ -282,4 +311,8 @@ def searches(draw: st.DrawFn) -> Search:
         separator=draw(st.sampled_from(("&", "&", ";"))),
         indent=draw(st.sampled_from((None, 2))),
         form=form,
+        body_format=draw(st.sampled_from(_STREAMS if "msearch" in form else _BODIES)),
+        answer_format=draw(st.sampled_from((None, None, *Format))),
+        format_in_url=draw(st.booleans()),
+        compressed=draw(st.integers(0, 4)) == 0,
     )

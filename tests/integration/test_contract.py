@@ -17,6 +17,8 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from tiny_model import save_tiny_bert
 
+from middleware.search.formats import read_media_type, read_text
+
 pytestmark = pytest.mark.integration
 WINDOWS = {"small": 4, "medium": 20, "large": 200}
 _http = urllib3.PoolManager(maxsize=4, retries=False)
@@ -41,10 +43,11 @@ class Answer:
 
 
 def ask(url: str, search: Search, start: int, size: int, headers: dict[str, str] | None = None) -> Answer:
-    body = search.payload(start, size)
-    sent = {**({"Content-Type": "application/json"} if body is not None else {}), **(headers or {})}
+    body, sent = search.payload(start, size), {**search.headers, **(headers or {})}
     response = _http.request(search.method, url + search.target(start, size), body=body, headers=sent)
-    text = response.data.decode()
+    media = read_media_type(response.headers["content-type"])
+    assert media, response.headers
+    text = read_text(response.data, media.format)
     if "msearch" in search.form and response.status == 200:
         middle = json.loads(text)["responses"][1]
         if "error" in middle:
@@ -126,8 +129,10 @@ def by_value(node: Any) -> Any:
 def check_pages(node: str, proxy: str, search: Search, size: int, variant: str) -> str:
     """Hold all pages through the proxy against the node's; why the first is not reranked, or "applied"."""
     whole = ask(node, search, 0, 500)
+    if whole.status != 200 and "surrogate" in whole.text and "query" not in whole.text:
+        return "unwritable"  # half a surrogate pair in a document, which the engine cannot write in this format
     if whole.status != 200:
-        check_error(node, proxy, search, size, variant)
+        check_error(node, proxy, search, size, variant, whole)
         return "error"
     seen: list[Any] = []
     scores: list[float] = []
@@ -144,6 +149,8 @@ def check_pages(node: str, proxy: str, search: Search, size: int, variant: str) 
         if search.filtered:
             page, reference = by_value(page), by_value(reference)
         assert without_hits(page) == without_hits(reference), (start, given_page.headers)
+        for name in ("content-type", "content-encoding"):
+            assert given_page.headers.get(name) == expected.headers.get(name)
         assert len(hits_of(page)) == len(hits_of(reference)) or search.filtered
         check_max_score(page, scores, words[-1], start)
         seen += hits_of(page)
@@ -167,10 +174,10 @@ def check_max_score(page: Any, scores: list[float], word: str, start: int) -> No
         assert float(max_score) == float(first), start
 
 
-def check_error(node: str, proxy: str, search: Search, size: int, variant: str) -> None:
+def check_error(node: str, proxy: str, search: Search, size: int, variant: str, whole: Answer) -> None:
     expected = ask(node, search, 0, size)
     given_answer = ask(proxy, search, 0, size, {"X-Rerank": variant})
-    assert (given_answer.status, given_answer.text) == (expected.status, expected.text)
+    assert (given_answer.status, given_answer.text) == (expected.status, expected.text), whole.text
 
 
 outcomes: Counter[str] = Counter()

@@ -10,7 +10,13 @@ from middleware.search.added_fields import cut_added_fields
 from middleware.search.formats import Format, read_text
 from middleware.search.hits import SearchResponse, read_answer
 from middleware.search.json_text import Unreadable, replace_spans
-from middleware.search.response import Ranking, Written, first_stage_ranking, leaves_to_elasticsearch, write_answer
+from middleware.search.response import (
+    Ranking,
+    Written,
+    first_stage_ranking,
+    has_empty_page_under_exclusion,
+    write_answer,
+)
 
 
 def respond(hits: list[str], **outer: Any) -> bytes:
@@ -80,10 +86,10 @@ def test_filter_path_is_applied_to_the_answer() -> None:
         ("", 4, False),
     ],
 )
-def test_an_empty_page_under_an_exclusion_is_left_to_elasticsearch(target, start, left) -> None:
+def test_an_empty_page_under_an_exclusion_is_noticed(target, start, left) -> None:
     asked = {**MATCH, "from": start}, f"/products/_search{target}"
     response = read_response(respond([hit(number) for number in range(4)]))
-    assert leaves_to_elasticsearch(read(*asked), planned(*asked), response) is left
+    assert has_empty_page_under_exclusion(read(*asked), planned(*asked), response) is left
 
 
 @pytest.mark.parametrize(
