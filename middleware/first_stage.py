@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from middleware.config import ServerSettings
@@ -27,6 +27,14 @@ _TEMPLATE = ("id", "source", "params")
 _JSON = {"Content-Type": "application/json", "Accept": "application/json"}
 BUSY = (429, 502, 503, 504)
 _log = logging.getLogger(__name__)
+
+
+class Refused(Unreadable):
+    """Elasticsearch answered with an error, which is `response`."""
+
+    def __init__(self, response: Response, data: bytes) -> None:
+        super().__init__(f"status {response.status}")
+        self.response = replace(response, body=(data,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +79,7 @@ class FirstStage:
     def ask(self, request: Request, asked: SearchRequest, plans: Sequence[Planned]) -> Recall | Response:
         """The window of each planned search; the answer as it came where the cluster is busy.
 
-        Raises Unreadable where it refuses the request or its answer cannot be read, TooLarge.
+        Raises Refused, TooLarge, or Unreadable where its answer cannot be read.
         """
         started = time.perf_counter()
         response = self._search(request, window_request(asked, plans))
@@ -120,7 +128,7 @@ class FirstStage:
         if data is None:
             raise TooLarge("the answer is too large")
         if response.status != 200:
-            raise Unreadable(f"status {response.status}")
+            raise Refused(response, data)
         return read_text(decompress(data, _coding(response), self._max_bytes), format_of(response))
 
 
