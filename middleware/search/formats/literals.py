@@ -36,6 +36,7 @@ from middleware.search.json_text import Unreadable
 BYTES_MARK = "\\udfff"
 _ESCAPED_START = re.compile(r"\\u([0-9a-f]{4})")
 _MAX_DIGITS = 1_000
+_LARGEST_SINGLE = (2 - 2**-23) * 2.0**127
 _LONG = range(-(2**63), 2**63)
 _SPECIAL = {"1": math.inf, "-1": -math.inf, "0": math.nan, "-0": -math.nan}
 
@@ -93,6 +94,12 @@ def spell_single(value: float, *, signs_first_byte: bool = False) -> str:
     zero = "0" if signs_first_byte else ""
     sign, digits = ("-", exponent[1:]) if exponent.startswith("-") else ("", exponent.lstrip("+"))
     return f"{mantissa}E{sign}{zero}{int(digits or 0)}"
+
+
+def nearest_single(value: float) -> float:
+    """The 32-bit float nearest to a finite value, as a double; the largest one where it is beyond that."""
+    bounded = max(-_LARGEST_SINGLE, min(_LARGEST_SINGLE, value))
+    return float(struct.unpack(">f", struct.pack(">f", bounded))[0])
 
 
 def _spell_special(value: float) -> str:

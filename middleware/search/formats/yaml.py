@@ -83,11 +83,11 @@ def _build(events: Iterator[Any], build: TextBuilder) -> None:
             if event.tag or len(due) >= MAX_DEPTH or (due and due[-1]):
                 raise Unreadable("a collection that JSON cannot have")
             is_mapping = isinstance(event, yaml.MappingStartEvent)
-            build.open("{" if is_mapping else "[")
+            build.begin("{" if is_mapping else "[")
             due.append(True if is_mapping else None)
             continue
         elif isinstance(event, yaml.CollectionEndEvent):
-            build.close()
+            build.end()
             due.pop()
         elif isinstance(event, yaml.DocumentStartEvent):
             documents += 1
