@@ -37,6 +37,8 @@ def decode_body(data: bytes, format: Format) -> Any:
     """
     if format is Format.JSON:
         return load_strict(data)
+    if format is Format.YAML and yaml.is_ambiguous(data):
+        raise Unreadable("line breaks to some engines")
     text = _READ[format](data)
     if BYTES_MARK in text or _NOT_A_NUMBER.search(text):
         raise Unreadable("bytes or NaN in a request")

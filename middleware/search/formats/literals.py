@@ -34,7 +34,8 @@ from decimal import Decimal
 from middleware.search.json_text import Unreadable
 
 BYTES_MARK = "\\udfff"
-_ESCAPED_START = re.compile(r"\\u([0-9a-f]{4})")
+_CONTROLS = re.compile(r"(?:\\[bfnrt]|\\u00[01][0-9a-f])*")
+_MARKED = re.compile(_CONTROLS.pattern + r"\\u(?!00[01])")
 _MAX_DIGITS = 1_000
 _LARGEST_SINGLE = (2 - 2**-23) * 2.0**127
 _LONG = range(-(2**63), 2**63)
@@ -128,12 +129,14 @@ def spell_bytes(value: bytes) -> str:
 
 
 def mark_text(inside: str) -> str:
-    """Mark the inside of a JSON string as text in the other form; raises Unreadable if its start is escaped anyway."""
-    escape = re.match(r'\\(["\\])', inside)
-    first, rest = (escape[1], inside[2:]) if escape else (inside[0], inside[1:])
-    if first == "\\":
-        raise Unreadable("a control character where a mark must go")
-    return json.dumps(first)[1:-1] + rest if first > "~" else f"\\u{ord(first):04x}{rest}"
+    """Mark the inside of a JSON string as text in the other form; Unreadable where all of it is escaped anyway."""
+    match = _CONTROLS.match(inside)
+    at = match.end() if match else 0
+    if at == len(inside):
+        raise Unreadable("nothing but control characters where a mark must go")
+    first, end = (inside[at + 1], at + 2) if inside[at] == "\\" else (inside[at], at + 1)
+    escaped = json.dumps(first)[1:-1] if first > "~" else f"\\u{ord(first):04x}"
+    return inside[:at] + escaped + inside[end:]
 
 
 def read_string(inside: str) -> tuple[str | bytes, bool]:
@@ -142,8 +145,7 @@ def read_string(inside: str) -> tuple[str | bytes, bool]:
         return inside, False
     if inside.startswith(BYTES_MARK):
         return base64.b64decode(inside[len(BYTES_MARK) :], validate=True), False
-    escape = _ESCAPED_START.match(inside)
-    return json.loads(f'"{inside}"'), bool(escape and int(escape[1], 16) > 0x1F)
+    return json.loads(f'"{inside}"'), bool(_MARKED.match(inside))
 
 
 def read_number(literal: str) -> Number:
