@@ -97,6 +97,12 @@ def spell_single(value: float, *, signs_first_byte: bool = False) -> str:
     return f"{mantissa}E{sign}{zero}{int(digits or 0)}"
 
 
+def _special(mantissa: str) -> float:
+    if mantissa not in _SPECIAL:
+        raise ValueError(f"{mantissa}e999 is beyond a double")
+    return _SPECIAL[mantissa]
+
+
 def nearest_single(value: float) -> float:
     """The 32-bit float nearest to a finite value, as a double; the largest one where it is beyond that."""
     bounded = max(-_LARGEST_SINGLE, min(_LARGEST_SINGLE, value))
@@ -154,14 +160,14 @@ def read_number(literal: str) -> Number:
         mantissa, _, exponent = literal.partition("E")
         digits = exponent.lstrip("-+")
         signs_first_byte = len(digits) > 1 and digits.startswith("0")
-        return Single(_SPECIAL[mantissa] if digits.endswith("999") else float(literal), signs_first_byte)
+        return Single(_special(mantissa) if digits in ("999", "0999") else float(literal), signs_first_byte)
     mantissa, marked, exponent = literal.partition("e")
     if marked and exponent == "00":
         return Big(int(mantissa))
     if exponent[1:4] == "000":
         return BigDecimal(int(mantissa), int(exponent))
     if marked or "." in literal:
-        return _SPECIAL[mantissa] if exponent == "999" else float(literal)
+        return _special(mantissa) if exponent == "999" else float(literal)
     value = int(literal)
     return value if value in _LONG else Big(value)
 

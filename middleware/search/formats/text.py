@@ -10,7 +10,8 @@ from middleware.search.json_text import Unreadable
 
 MAX_DEPTH = 200
 _TOKEN = re.compile(
-    r"""[ \t\r\n,]*+(?:([{}\[\]])|"((?:[^"\\]++|\\.)*+)"(?:[ \t\r\n]*+(:))?|([^ \t\r\n,{}\[\]":]++)|(\Z))"""
+    r"""[ \t\r\n,]*+(?:([{}\[\]])|"((?:[^"\\]++|\\.)*+)"(?:[ \t\r\n]*+(:))?"""
+    r"""|(-?[0-9][-+.0-9eE]*+|true|false|null)|(\Z))"""
 )
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 

@@ -60,6 +60,15 @@ def test_text_that_is_no_json_raises_nothing_but_unreadable(text, format) -> Non
         write_text(text, format)
 
 
+@pytest.mark.parametrize(
+    "text", ["5e999", "-2E999", "E999", "nan", "1_0", "[1", "1.2.3", "1e1e1", '{"a":1]', "truefalse", "", "[", "tru"]
+)
+@pytest.mark.parametrize("format", BINARY)
+def test_literals_out_of_the_convention_are_unreadable(text, format) -> None:
+    with pytest.raises(Unreadable):
+        read_text(write_text(text, format), format)
+
+
 BOMBS = {
     "cbor arrays": (b"\x9f" * 1_000_000, Format.CBOR),
     "cbor tags": (b"\xc6" * 1_000_000, Format.CBOR),
