@@ -268,6 +268,9 @@ STREAMS = {
 @pytest.mark.parametrize("name", STREAMS)
 def test_streams_are_cut_where_the_engine_cuts_them(node, name):
     data = STREAMS[name]
+    version = call(node).json["version"]
+    if name == "blank first" and "distribution" not in version and not version["number"].startswith("7."):
+        pytest.skip("an empty header from 8 on")
     answer = call(f"{node}/_msearch", data, headers={"Content-Type": "application/x-ndjson"})
     if answer.status == 400:
         assert name == "no end"
