@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import json
+import random
 from typing import Any
 
 import pytest
+from format_documents import draw_document, write_documents
 from http_call import Answer, call
 
 from middleware.search.formats import (
@@ -47,26 +48,6 @@ MAPPING = {
         },
     },
 }
-ODD_NUMBERS = (
-    "1.10", "1e3", "-0.0", "0.1", "1.0E-7", "5e-324", "1.7976931348623157e308", "9007199254740993", "-1", "-16", "-17",
-    "15", "16", "23", "24", "255", "256", "65535", "65536", "2147483647", "2147483648", "-2147483648", "-2147483649",
-    "4294967295", "4294967296", "-4294967296", "-4294967297", "9223372036854775807", "-9223372036854775808",
-    "9223372036854775808", "18446744073709551616", "-9223372036854775809", "123456789012345678901234567890",
-    "-123456789012345678901234567890", "1E400", "-1E400", "0.00001", "12345678.9", "1e22", "1e23", "100", "-0",
-)  # fmt: skip
-ODD_STRINGS = (
-    "", " ", "  two", "trailing ", "a\nb", "\n", "\r\n", "\t", "\0", "\x1b\x7f\x80\x85\x9f\xa0", "\u2028\u2029\ufeff\ufffd",
-    "手机 é", "\U0001f600", "\U0001f600 \U0001f600" * 30, "quoted \"'\\ /", "yes", "null", "~", "1.5", "- a", "a: b", "# c",
-    "x" * 31, "x" * 32, "x" * 33, "x" * 63, "x" * 64, "x" * 65, "x" * 66, "é" * 12, "é" * 32, "é" * 33, "x" * 255, "x" * 256,
-    "é" * 127, "é" * 128, "x" * 2666, "x" * 2667, "x" * 3996, "x" * 3997, "é" * 3997, "x" * 3995 + "\U0001f600",
-    "x" * 8000, "手" * 8200, "words " * 60, "word " * 20 + "\U0001f600" * 50, " " * 100, "a  b " * 50, "é " * 100, "\\" * 90,
-    "x" * 90 + " y", "\xa0 " * 60, "'" * 5, "%", "@", "`", "?", "? a", ":", ": a", "a:", "-", "--- a", "... a", "!x", "&x",
-)  # fmt: skip
-ODD_NAMES = (
-    "手机", "a b", "a: b", "a:", "#x", "x #y", "x#y", "-x", "- x", "?x", "? x", "1x", "+", "yes", "No", "null", "~x", "@x", "%",
-    "'", '"', "[", "{", "a,b", "é" * 28, "é" * 29, "x" * 64, "x" * 65, "x" * 127, "x" * 128, "word " * 40 + "x", "it's " * 40 + "#",
-    " x", "x ", "---x", "...", "\U0001f600", "a\tb", "true", "y", "Y", "n", "on", "*x", "&x", "!x", "|x", ">x", "`x", "=", "<<", "x\\y",
-)  # fmt: skip
 SEARCHES: tuple[dict[str, Any], ...] = (
     {"query": {"match_all": {}}},
     {"query": {"match": {"title": "quark"}}, "explain": True, "version": True, "seq_no_primary_term": True},
@@ -93,7 +74,8 @@ SEARCHES: tuple[dict[str, Any], ...] = (
             "floats": {"terms": {"field": "float"}},
             "none": {"max": {"field": "none"}},
             "bounds": {"geo_bounds": {"field": "place"}},
-            "filters": {"filters": {"filters": {"": {"match_all": {}}, "x" * 200: {"match_all": {}}, "a: b": {"match_all": {}}}}},
+            "filters": {"filters": {"filters": {"": {"match_all": {}}, "x" * 200: {"match_all": {}},
+            "a: b": {"match_all": {}}}}},
             "ranges": {"range": {"field": "float", "keyed": True, "ranges": [{"to": 0.1}, {"from": 0.1, "to": 1e9}]}},
         },
     },
@@ -102,65 +84,18 @@ SEARCHES: tuple[dict[str, Any], ...] = (
         "track_scores": True,
         "query": {"match": {"title": "gluon"}},
     },
-    {"suggest": {"spelt": {"text": "qu\u00e4rk quork gluom", "term": {"field": "title"}}, "phrases": {"text": "quork gluom", "phrase": {"field": "title"}}}},
-    {"profile": True, "query": {"bool": {"must": {"match": {"title": "quark"}}, "filter": {"exists": {"field": "day"}}}}},
-    {"rescore": {"window_size": 5, "query": {"rescore_query": {"match": {"title": "quark"}}, "rescore_query_weight": -3}}, "query": {"match_all": {}}},
+    {"suggest": {"spelt": {"text": "qu\u00e4rk quork gluom", "term": {"field": "title"}},
+    "phrases": {"text": "quork gluom", "phrase": {"field": "title"}}}},
+    {"profile": True, "query": {"bool": {"must": {"match": {"title": "quark"}},
+    "filter": {"exists": {"field": "day"}}}}},
+    {"rescore": {"window_size": 5, "query": {"rescore_query": {"match": {"title": "quark"}},
+    "rescore_query_weight": -3}}, "query": {"match_all": {}}},
     {"query": {"nonsense": {}}},
     {"sort": "no_such_field"},
     {"query": {"query_string": {"query": "title:("}}},
     {"from": 20_000},
 )  # fmt: skip
 PARAMETERS = ("", "pretty", "human", "pretty&human", "filter_path=hits.hits._score,aggregations", "typed_keys")
-
-
-def write_documents() -> list[tuple[bytes, str]]:
-    """(body, media type) of documents with everything odd, in every format."""
-    numbers = '{"title": "quark numbers", "odd": {"n": [' + ",".join(ODD_NUMBERS) + "]}}"
-    strings = json.dumps({"title": "quark strings gluon", "odd": {"s": list(ODD_STRINGS)}})
-    names = json.dumps({"title": "quark names", "odd": {name: {name: number} for number, name in enumerate(ODD_NAMES)}})
-    many = json.dumps({"title": "many", "odd": [{f"name{number % 1500}": number} for number in range(3200)]})
-    nested: Any = [{}, [], {"a": []}, [[], [[1], [[]]], {"b": [{}, {"c": {"d": [[{"e": 1, "f": [2]}]]}}]}]]
-    fields = {
-        "title": "gluon fields", "float": [1.1, -3.4e38, 1e-45], "half": [0.1, -65504], "double": [1.1, -1e300],
-        "long": [2**63 - 1, -5], "scaled": [1.1, -7.77], "day": ["2024-02-29T12:00:00.123Z", "1969-12-31"], "flag": [True, False],
-        "blob": base64.b64encode(bytes(range(256))).decode(), "place": "41.12,-71.34", "address": "::1", "odd": nested,
-    }  # fmt: skip
-    # OpenSearch does not read the separators that SnakeYAML writes
-    texts = [numbers, strings, names, many, json.dumps(fields)]
-    without_separators = json.dumps("\u2028\u2029\ufeff\ufffd")[1:-1]
-    return [
-        (
-            write_text(text.replace(without_separators, "") if format is Format.YAML else text, format),
-            f"application/{format}",
-        )
-        for text in texts
-        for format in Format
-        if format is not Format.YAML or text is not numbers
-    ] + [
-        (cbor_with_everything(), "application/cbor"),
-        (smile_with_everything(), "application/smile"),
-        (b'---\ntitle: quark\nodd: {a: !!binary AAECAwQ=, b: 0x1F, c: "\\U0001F600"}\n', "application/yaml"),
-    ]
-
-
-def cbor_with_everything() -> bytes:
-    """A document of what only CBOR has: definite lengths, half floats, floats, big integers, decimals, bytes, tags."""
-    values = (
-        "f93c00", "f97bff", "f98001", "fa3dcccccd", "fabf800000", "fb3ff199999999999a", "fa00000001", "faff7fffff",
-        "c249010000000000000000", "c349010000000000000000", "c24105", "c4820219ffff", "c48221196ab3", "c4823863c249010000000000000000",
-        "43000102", "5f4200014102ff", "1bffffffffffffffff", "3bffffffffffffffff", "7f61616162ff",
-        "d9d9f701", "9f01ff", "8101", "a1616101", "a0", "80", "40",
-    )  # fmt: skip
-    return b"\xa2\x65title\x65quark\x63odd\xa1\x61v\x9f" + b"".join(bytes.fromhex(value) for value in values) + b"\xff"
-
-
-def smile_with_everything() -> bytes:
-    """A document of what only SMILE has: floats, big integers, decimals, bytes; its own sign bits are Jackson's."""
-    text = (
-        '{"title":"quark","odd":{"v":[0.1E0,-1.5E0,1E-45,-0E0,110e-0002,-5e+0003,5e00,-5e00,18446744073709551616,'
-        '"\\udfffAAE=","\\udfff","\\u0071uark","\\u0071"]}}'
-    )
-    return write_text(text, Format.SMILE)
 
 
 @pytest.fixture(scope="module", params=["elasticsearch", "opensearch"])
@@ -198,6 +133,15 @@ def test_documents_indexed_in_any_format_come_back_byte_for_byte(node, format):
         answer = call(f"{node}/{INDEX}/_doc/{number}?format={format}")
         assert answer.status == 200
         assert_same_round(answer, format)
+
+
+@pytest.mark.integration
+def test_documents_drawn_at_random_come_back_byte_for_byte(node):
+    draw = random.Random(20)
+    for _ in range(25):
+        call(f"{node}/{INDEX}/_doc/drawn", {"odd": [draw_document(draw) for _ in range(12)]}, method="PUT")
+        for format in NOT_JSON:
+            assert_same_round(call(f"{node}/{INDEX}/_doc/drawn?format={format}"), format)
 
 
 @pytest.mark.integration
@@ -272,8 +216,10 @@ def test_request_bodies_mean_to_us_what_they_mean_to_the_engine(node, format):
 @pytest.mark.integration
 @pytest.mark.parametrize(
     "value",
-    ["yes", "No", "on", "OFF", "y", "tRUE", "~", "", "0x1F", "010", "1:30", "1e3", "1.", "+1.5", "+5", ".5", "2024-01-01", "=",
-     "<<", "!!str 5", "&a x", "*a", "'5'", "1e", "12e03", "{a: yes}", "null ", "9223372036854775808", "01.5", "-.5", "[1, '1']",
+    ["yes", "No", "on", "OFF", "y", "tRUE", "~", "", "0x1F", "010", "1:30", "1e3", "1.", "+1.5", "+5", ".5",
+    "2024-01-01", "=",
+     "<<", "!!str 5", "&a x", "*a", "'5'", "1e", "12e03", "{a: yes}", "null ", "9223372036854775808", "01.5", "-.5",
+     "[1, '1']",
      "|\n    a\n    b", ">\n    a\n    b", '"\\u00e9\\x41\\n"', "a b # c", "a#b", "'it''s'"],
 )  # fmt: skip
 def test_yaml_scalars_mean_to_us_what_they_mean_to_the_engine(node, value):
@@ -289,7 +235,8 @@ def test_yaml_scalars_mean_to_us_what_they_mean_to_the_engine(node, value):
 @pytest.mark.integration
 @pytest.mark.parametrize(
     "data",
-    [b"size: 1_000", b"size: 0\n---\nsize: 1\n", b"size: 0\nsize: 0\n", b"size: .inf", b"size: 08", b"%YAML 1.1\n---\nsize: 0",
+    [b"size: 1_000", b"size: 0\n---\nsize: 1\n", b"size: 0\nsize: 0\n", b"size: .inf", b"size: 08",
+    b"%YAML 1.1\n---\nsize: 0",
      b"size: 0b1", b"size: !!binary AA==", b"size: !x 1"],
 )  # fmt: skip
 def test_yaml_that_engines_refuse_or_read_differently_is_unreadable(data):
@@ -308,9 +255,11 @@ def test_cbor_that_engines_refuse_is_unreadable(node, data):
 
 HEADER, BODY = b'{"index":"formats"}', b'{"size":0}'
 STREAMS = {
-    "whole": HEADER + b"\n" + BODY + b"\n", "no end": HEADER + b"\n" + BODY, "blank first": b"\n" + HEADER + b"\n" + BODY + b"\n",
+    "whole": HEADER + b"\n" + BODY + b"\n", "no end": HEADER + b"\n" + BODY,
+    "blank first": b"\n" + HEADER + b"\n" + BODY + b"\n",
     "two blank": b"\n\n" + BODY + b"\n", "empty header": (HEADER + b"\n" + BODY + b"\n") + b"\n" + BODY + b"\n",
-    "carriage returns": HEADER + b"\r\n" + BODY + b"\r\n", "lone header": HEADER + b"\n" + BODY + b"\n" + HEADER + b"\n",
+    "carriage returns": HEADER + b"\r\n" + BODY + b"\r\n",
+    "lone header": HEADER + b"\n" + BODY + b"\n" + HEADER + b"\n",
     "spaces": b" \n" + BODY + b"\n", "trailing blank": HEADER + b"\n" + BODY + b"\n\n",
 }  # fmt: skip
 
@@ -319,6 +268,9 @@ STREAMS = {
 @pytest.mark.parametrize("name", STREAMS)
 def test_streams_are_cut_where_the_engine_cuts_them(node, name):
     data = STREAMS[name]
+    version = call(node).json["version"]
+    if name == "blank first" and "distribution" not in version and not version["number"].startswith("7."):
+        pytest.skip("an empty header from 8 on")
     answer = call(f"{node}/_msearch", data, headers={"Content-Type": "application/x-ndjson"})
     if answer.status == 400:
         assert name == "no end"
@@ -343,10 +295,14 @@ def test_smile_streams_end_their_records_with_ff_and_others_have_none(node):
 
 
 ACCEPTS = (
-    None, "*/*", "application/json", "application/json, text/plain", "text/plain", "application/*", "application/cbor;q=0.5",
-    "application/yaml, application/json", "APPLICATION/YAML", "application/yaml; charset=UTF-8", "application/x-ndjson", "text/csv",
-    "application/vnd.elasticsearch+json;compatible-with=7", "application/vnd.elasticsearch+cbor;compatible-with=7", "yaml",
-    "application/vnd.opensearch+cbor", "application/yaml ;v=1", "application/yaml;q", "application/cbor;", "application/smile",
+    None, "*/*", "application/json", "application/json, text/plain", "text/plain", "application/*",
+    "application/cbor;q=0.5",
+    "application/yaml, application/json", "APPLICATION/YAML", "application/yaml; charset=UTF-8",
+    "application/x-ndjson", "text/csv",
+    "application/vnd.elasticsearch+json;compatible-with=7", "application/vnd.elasticsearch+cbor;compatible-with=7",
+    "yaml",
+    "application/vnd.opensearch+cbor", "application/yaml ;v=1", "application/yaml;q", "application/cbor;",
+    "application/smile",
     "application/foo", "text/yaml", "bogus",
 )  # fmt: skip
 FORMATS = (None, "json", "yaml", "CBOR", "smile", "bogus", "application/yaml")

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from middleware.search.formats import cbor, smile, yaml
-from middleware.search.formats.literals import BYTES_MARK, java_float, spell_single
+from middleware.search.formats.literals import BYTES_MARK, java_float, nearest_single, spell_single
 from middleware.search.formats.media_type import Format, MediaType, answer_format, read_media_type
 from middleware.search.formats.pretty import pretty_json
 from middleware.search.formats.streams import split_stream
@@ -37,6 +37,8 @@ def decode_body(data: bytes, format: Format) -> Any:
     """
     if format is Format.JSON:
         return load_strict(data)
+    if format is Format.YAML and yaml.is_ambiguous(data):
+        raise Unreadable("line breaks to some engines")
     text = _READ[format](data)
     if BYTES_MARK in text or _NOT_A_NUMBER.search(text):
         raise Unreadable("bytes or NaN in a request")
@@ -70,7 +72,11 @@ def write_text(text: str, format: Format, *, pretty: bool = False) -> bytes:
 
 
 def spell_score(value: float, format: Format) -> str:
-    """The JSON literal of a `_score`, a 32-bit float to Elasticsearch: so in CBOR, SMILE and YAML; in JSON a double."""
+    """The JSON literal of a `_score`, a 32-bit float to Elasticsearch: so in CBOR, SMILE and YAML; in JSON a double.
+
+    `value` is finite; beyond what 32 bits hold it is their largest.
+    """
     if format is Format.JSON:
         return repr(float(value))
-    return java_float(value) if format is Format.YAML else spell_single(value)
+    score = nearest_single(value)
+    return java_float(score) if format is Format.YAML else spell_single(score)

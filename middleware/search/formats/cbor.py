@@ -102,7 +102,7 @@ class _Reader:
         return quoted
 
     def _container(self, major: int, count: int, depth: int) -> None:
-        self.build.open("{" if major == _OBJECT else "[")
+        self.build.begin("{" if major == _OBJECT else "[")
         while count != 0 and not (count < 0 and self._at_break()):
             count -= 1
             if major == _OBJECT:
@@ -111,7 +111,7 @@ class _Reader:
                     raise Unreadable("a name that is no text")
                 self.build.name(self.octets(length, _TEXT).decode())
             self.value(depth)
-        self.build.close()
+        self.build.end()
 
     def _tagged(self, tag: int, depth: int) -> None:
         if depth > MAX_DEPTH:

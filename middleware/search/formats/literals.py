@@ -34,8 +34,10 @@ from decimal import Decimal
 from middleware.search.json_text import Unreadable
 
 BYTES_MARK = "\\udfff"
-_ESCAPED_START = re.compile(r"\\u([0-9a-f]{4})")
+_CONTROLS = re.compile(r"(?:\\[bfnrt]|\\u00[01][0-9a-f])*")
+_MARKED = re.compile(_CONTROLS.pattern + r"\\u(?!00[01])")
 _MAX_DIGITS = 1_000
+_LARGEST_SINGLE = (2 - 2**-23) * 2.0**127
 _LONG = range(-(2**63), 2**63)
 _SPECIAL = {"1": math.inf, "-1": -math.inf, "0": math.nan, "-0": -math.nan}
 
@@ -95,6 +97,18 @@ def spell_single(value: float, *, signs_first_byte: bool = False) -> str:
     return f"{mantissa}E{sign}{zero}{int(digits or 0)}"
 
 
+def _special(mantissa: str) -> float:
+    if mantissa not in _SPECIAL:
+        raise ValueError(f"{mantissa}e999 is beyond a double")
+    return _SPECIAL[mantissa]
+
+
+def nearest_single(value: float) -> float:
+    """The 32-bit float nearest to a finite value, as a double; the largest one where it is beyond that."""
+    bounded = max(-_LARGEST_SINGLE, min(_LARGEST_SINGLE, value))
+    return float(struct.unpack(">f", struct.pack(">f", bounded))[0])
+
+
 def _spell_special(value: float) -> str:
     return ("-" if math.copysign(1, value) < 0 else "") + ("0" if math.isnan(value) else "1")
 
@@ -121,12 +135,14 @@ def spell_bytes(value: bytes) -> str:
 
 
 def mark_text(inside: str) -> str:
-    """Mark the inside of a JSON string as text in the other form; raises Unreadable if its start is escaped anyway."""
-    escape = re.match(r'\\(["\\])', inside)
-    first, rest = (escape[1], inside[2:]) if escape else (inside[0], inside[1:])
-    if first == "\\":
-        raise Unreadable("a control character where a mark must go")
-    return json.dumps(first)[1:-1] + rest if first > "~" else f"\\u{ord(first):04x}{rest}"
+    """Mark the inside of a JSON string as text in the other form; Unreadable where all of it is escaped anyway."""
+    match = _CONTROLS.match(inside)
+    at = match.end() if match else 0
+    if at == len(inside):
+        raise Unreadable("nothing but control characters where a mark must go")
+    first, end = (inside[at + 1], at + 2) if inside[at] == "\\" else (inside[at], at + 1)
+    escaped = json.dumps(first)[1:-1] if first > "~" else f"\\u{ord(first):04x}"
+    return inside[:at] + escaped + inside[end:]
 
 
 def read_string(inside: str) -> tuple[str | bytes, bool]:
@@ -135,8 +151,7 @@ def read_string(inside: str) -> tuple[str | bytes, bool]:
         return inside, False
     if inside.startswith(BYTES_MARK):
         return base64.b64decode(inside[len(BYTES_MARK) :], validate=True), False
-    escape = _ESCAPED_START.match(inside)
-    return json.loads(f'"{inside}"'), bool(escape and int(escape[1], 16) > 0x1F)
+    return json.loads(f'"{inside}"'), bool(_MARKED.match(inside))
 
 
 def read_number(literal: str) -> Number:
@@ -145,14 +160,14 @@ def read_number(literal: str) -> Number:
         mantissa, _, exponent = literal.partition("E")
         digits = exponent.lstrip("-+")
         signs_first_byte = len(digits) > 1 and digits.startswith("0")
-        return Single(_SPECIAL[mantissa] if digits.endswith("999") else float(literal), signs_first_byte)
+        return Single(_special(mantissa) if digits in ("999", "0999") else float(literal), signs_first_byte)
     mantissa, marked, exponent = literal.partition("e")
     if marked and exponent == "00":
         return Big(int(mantissa))
     if exponent[1:4] == "000":
         return BigDecimal(int(mantissa), int(exponent))
     if marked or "." in literal:
-        return _SPECIAL[mantissa] if exponent == "999" else float(literal)
+        return _special(mantissa) if exponent == "999" else float(literal)
     value = int(literal)
     return value if value in _LONG else Big(value)
 

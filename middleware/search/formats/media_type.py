@@ -69,7 +69,7 @@ def answer_format(
 
 
 def _in_7(accept: str | None, format_parameter: str | None) -> Format | None:
-    """7.17 takes the parameter, whatever it says, in place of `Accept`; either may be a name or a type, but no stream."""
+    """7.17 takes the parameter, whatever it says, in place of `Accept`; either is a name or a type, but no stream."""
     value = (accept if format_parameter is None else format_parameter) or ""
     if named := _by_name(value):
         return named

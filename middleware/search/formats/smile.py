@@ -66,19 +66,19 @@ class _Reader:
             self.build.literal(self._scalar(token))
 
     def _object(self) -> None:
-        self.build.open("{")
+        self.build.begin("{")
         while self.data[self.at] != _END_OBJECT:
             self.build.name(self._name())
             self.value()
         self.at += 1
-        self.build.close()
+        self.build.end()
 
     def _array(self) -> None:
-        self.build.open("[")
+        self.build.begin("[")
         while self.data[self.at] != _END_ARRAY:
             self.value()
         self.at += 1
-        self.build.close()
+        self.build.end()
 
     def _name(self) -> str:
         token = self.data[self.at]

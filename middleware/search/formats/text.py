@@ -10,7 +10,8 @@ from middleware.search.json_text import Unreadable
 
 MAX_DEPTH = 200
 _TOKEN = re.compile(
-    r"""[ \t\r\n,]*+(?:([{}\[\]])|"((?:[^"\\]++|\\.)*+)"(?:[ \t\r\n]*+(:))?|([^ \t\r\n,{}\[\]":]++)|(\Z))"""
+    r"""[ \t\r\n,]*+(?:([{}\[\]])|"((?:[^"\\]++|\\.)*+)"(?:[ \t\r\n]*+(:))?"""
+    r"""|(-?[0-9][-+.0-9eE]*+|true|false|null)|(\Z))"""
 )
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -27,7 +28,7 @@ class TextBuilder:
         self._closings: list[str] = []
         self._separator = ""
 
-    def open(self, bracket: str) -> None:
+    def begin(self, bracket: str) -> None:
         """Begin an object or an array; raises Unreadable where it is nested too deeply."""
         if len(self._closings) == MAX_DEPTH:
             raise Unreadable(f"nested more than {MAX_DEPTH} levels deep")
@@ -35,7 +36,7 @@ class TextBuilder:
         self._closings.append("}" if bracket == "{" else "]")
         self._separator = ""
 
-    def close(self) -> None:
+    def end(self) -> None:
         self._pieces.append(self._closings.pop())
         self._separator = ","
 

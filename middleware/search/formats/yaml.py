@@ -14,11 +14,14 @@ from middleware.search.formats.text import MAX_DEPTH, TextBuilder, quote
 from middleware.search.formats.yaml_writer import write
 from middleware.search.json_text import Unreadable
 
-__all__ = ["read", "write"]
+__all__ = ["is_ambiguous", "read", "write"]
 
 _MAX_BYTES_IN_PYTHON = 1 << 17
 _DIRECTIVE = re.compile(rb"(?:\A(?:\xef\xbb\xbf)?|[\r\n])%")
+# line breaks in YAML 1.1 only, where OpenSearch writes them as they are
 _RAW_SEPARATOR = re.compile(b"\xe2\x80[\xa8\xa9]")
+_ESCAPED_SEPARATORS = ((b"\xe2\x80\xa8", rb"\L"), (b"\xe2\x80\xa9", rb"\P"))
+_BREAK_OF_OLD = re.compile(b"\xe2\x80[\xa8\xa9]|\xc2\x85")
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 _JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 _FLOAT = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?[0-9]+[eE][-+]?[0-9]+")
@@ -48,15 +51,24 @@ def read(data: bytes) -> str:
     """
     if _DIRECTIVE.search(data):
         raise Unreadable("a YAML directive")
+    has_raw_separators = bool(_RAW_SEPARATOR.search(data))
+    if has_raw_separators:
+        for separator, escape in _ESCAPED_SEPARATORS:
+            data = data.replace(separator, escape)
     build = TextBuilder()
     try:
         _build(_events(data), build)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise Unreadable(f"no YAML: {error}") from error
     text = build.text()
-    if not _RAW_SEPARATOR.search(data):
+    if not has_raw_separators:
         text = text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
     return text
+
+
+def is_ambiguous(data: bytes) -> bool:
+    """Whether there are characters in the document that are line breaks in YAML 1.1 and none in 1.2."""
+    return bool(_BREAK_OF_OLD.search(data))
 
 
 def _events(data: bytes) -> Iterator[Any]:
@@ -83,11 +95,11 @@ def _build(events: Iterator[Any], build: TextBuilder) -> None:
             if event.tag or len(due) >= MAX_DEPTH or (due and due[-1]):
                 raise Unreadable("a collection that JSON cannot have")
             is_mapping = isinstance(event, yaml.MappingStartEvent)
-            build.open("{" if is_mapping else "[")
+            build.begin("{" if is_mapping else "[")
             due.append(True if is_mapping else None)
             continue
         elif isinstance(event, yaml.CollectionEndEvent):
-            build.close()
+            build.end()
             due.pop()
         elif isinstance(event, yaml.DocumentStartEvent):
             documents += 1

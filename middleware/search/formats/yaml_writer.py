@@ -24,6 +24,7 @@ _ESCAPES = {
 _SEPARATORS = "\u2028\u2029"
 _PIECES = re.compile(r"( )|([!#-\[\]-~]+)|(.)", re.DOTALL)
 _UNPRINTABLE = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_LINE_BREAK = re.compile("[\n\x85\u2028\u2029]")
 _TO_ESCAPE = re.compile('[\0-\x1f"\\\\\x7f-\xa0\u2028\u2029\ud800-\udfff\ufffe\uffff]')
 # Jackson's StringQuotingChecker: reserved words, what looks like a number, control characters
 _RESERVED = frozenset(
@@ -99,7 +100,7 @@ class _Writer:
         name, _ = read_string(token[1] or "")
         if token[2] is None or isinstance(name, bytes):
             raise Unreadable("an object without names")
-        if name and _utf16_length(name) < _MAX_SIMPLE_KEY:
+        if name and _utf16_length(name) < _MAX_SIMPLE_KEY and not _LINE_BREAK.search(name):
             self._put(_simple_name(name))
             self._put(":")
             self._after_name(next(self._tokens), indent)
@@ -212,7 +213,7 @@ def _style(name: str) -> str:
     """The quotes of a name: none where it may stand plain."""
     if not name or name in _RESERVED or name[0] == "~" or name[0] in _NUMBER_LIKE or min(name) < " ":
         return '"'
-    if _UNPRINTABLE.search(name):
+    if _UNPRINTABLE.search(name) or _LINE_BREAK.search(name):
         return '"'
     return "'" if _NOT_PLAIN.match(name) else ""
 
