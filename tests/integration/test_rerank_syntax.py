@@ -214,6 +214,4 @@ def test_a_query_context_gives_the_query_text_and_goes_no_further(node, proxy, c
     answer = ask(proxy, {"query": MATCH, "ext": {"rerank": {"query_context": context}}})
     same = ask(proxy, {"query": MATCH, "ext": {"rerank": {"query_text": text}}})
     assert (answer.headers["X-Rerank"], ids(answer), scores(answer)) == ("applied", ids(same), scores(same))
-    assert (
-        sorted(ids(answer)) != [] and answer.json["hits"]["total"] == ask(node, {"query": MATCH}).json["hits"]["total"]
-    )
+    assert answer.json["hits"]["total"] == ask(node, {"query": MATCH}).json["hits"]["total"]
