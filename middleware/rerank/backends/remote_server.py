@@ -13,7 +13,7 @@ import urllib3
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
 
-from middleware.config import RemoteSettings
+from middleware.config_remote import RemoteSettings
 from middleware.errors import BackendError, DeadlineExceeded, Overloaded, RerankError
 from middleware.rerank.backends.rerank_call import BUDGET_HEADER
 
