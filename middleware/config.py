@@ -89,6 +89,10 @@ class ServerSettings(Section):
     workers: Positive = Field(1, description="Processes; each loads its own copy of the model.")
     threads: Positive = Field(32, description="Requests served at once by each worker.")
     graceful_timeout_s: Positive = Field(30, description="How long requests in flight may finish at stop or reload.")
+    client_timeout_s: Positive = Field(
+        60,
+        description="Time a client has for a request's head; longest silence while it sends a body or reads an answer.",
+    )
     max_search_bytes: Positive = Field(4 * 1024 * 1024, description="A larger search body is passed through.")
     max_response_bytes: Positive = Field(64 * 1024 * 1024, description="A larger first-stage answer is not reranked.")
 

@@ -11,10 +11,10 @@ from typing import Any
 
 from middleware.config import ServerSettings
 from middleware.message import Request, Response
-from middleware.search.compression import accepted, compress, decompress
+from middleware.search.compression import TooLarge, accepted, compress, decompress
 from middleware.search.deferral import match_page
 from middleware.search.first_stage import Outgoing, Planned, page_request, untouched_request, window_request
-from middleware.search.formats import read_text
+from middleware.search.formats import Format, read_media_type, read_text
 from middleware.search.hits import Answer, SearchResponse, read_answer
 from middleware.search.json_text import Unreadable
 from middleware.search.plan import Plan
@@ -27,10 +27,6 @@ _TEMPLATE = ("id", "source", "params")
 _JSON = {"Content-Type": "application/json", "Accept": "application/json"}
 BUSY = (429, 502, 503, 504)
 _log = logging.getLogger(__name__)
-
-
-class TooLarge(Unreadable):
-    """The answer is larger than `server.max_response_bytes`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +74,18 @@ class FirstStage:
         Raises Unreadable where it refuses the request or its answer cannot be read, TooLarge.
         """
         started = time.perf_counter()
-        response = self._search(request, asked, window_request(asked, plans))
+        response = self._search(request, window_request(asked, plans))
         if response.status in BUSY:
             return response
-        answer = read_answer(self._text(asked, response), is_multi=asked.target.form.is_multi)
+        answer = read_answer(self._text(response), is_multi=asked.target.form.is_multi)
         if len(answer.responses) != len(plans):
             raise Unreadable("not as many responses as searches")
         return Recall(response, answer, time.perf_counter() - started)
 
     def ask_untouched(self, request: Request, asked: SearchRequest, searches: Sequence[Search]) -> list[str]:
         """The responses to some searches of an `_msearch` as the client sent them; raises Unreadable."""
-        response = self._search(request, asked, untouched_request(asked, searches))
-        answer = read_answer(self._text(asked, response), is_multi=True)
+        response = self._search(request, untouched_request(asked, searches))
+        answer = read_answer(self._text(response), is_multi=True)
         spans = [found.span if isinstance(found, SearchResponse) else found for found in answer.responses]
         return [answer.text[start:end] for start, end in spans]
 
@@ -105,9 +101,7 @@ class FirstStage:
             positions = sorted(ranking.page(plan))
             wanted.append((plan, positions, [response.hits[position] for position in positions]))
         outgoing = page_request(asked, [(plan, hits) for plan, _, hits in wanted])
-        answer = read_answer(
-            self._text(asked, self._search(request, asked, outgoing)), is_multi=asked.target.form.is_multi
-        )
+        answer = read_answer(self._text(asked, self._search(request, outgoing)), is_multi=asked.target.form.is_multi)
         found: list[Mapping[int, PageHit]] = []
         for (_, positions, hits), page in zip(wanted, answer.responses, strict=True):
             matched = match_page(hits, page.hits) if isinstance(page, SearchResponse) else None
@@ -116,28 +110,35 @@ class FirstStage:
             found.append({at: PageHit(answer.text, hit) for at, hit in zip(positions, matched, strict=True)})
         return found
 
-    def _search(self, request: Request, asked: SearchRequest, outgoing: Outgoing) -> Response:
+    def _search(self, request: Request, outgoing: Outgoing) -> Response:
         coding = {"Accept-Encoding": accepted(request.header("accept-encoding") or "")}
         return self._upstream.search(request, outgoing.target, outgoing.body, {**coding, **outgoing.headers})
 
-    def _text(self, asked: SearchRequest, response: Response) -> str:
-        """The JSON text of a 200 answer in the client's format."""
+    def _text(self, response: Response) -> str:
+        """The JSON text of a 200 answer in any format."""
         data = read_all(response, self._max_bytes)
         if data is None:
             raise TooLarge("the answer is too large")
         if response.status != 200:
             raise Unreadable(f"status {response.status}")
-        return read_text(decompress(data, coding_of(response), self._max_bytes), asked.answer)
+        return read_text(decompress(data, _coding(response), self._max_bytes), format_of(response))
 
 
-def coding_of(response: Response) -> str:
-    """The Content-Encoding of an answer."""
-    return next((value for name, value in response.headers if name.lower() == "content-encoding"), "identity")
+def format_of(response: Response) -> Format:
+    """The format of an answer; raises Unreadable where it is none of ours."""
+    media = read_media_type(response.header("content-type") or "")
+    if media is None:
+        raise Unreadable("an answer in another format")
+    return media.format
+
+
+def _coding(response: Response) -> str:
+    return response.header("content-encoding") or "identity"
 
 
 def encoded_like(response: Response, data: bytes) -> Response:
     """An answer with another body, compressed as `response` was, and with its other headers."""
-    coding = coding_of(response)
+    coding = _coding(response)
     body = data if coding == "identity" else compress(data, coding)
     kept = tuple(pair for pair in response.headers if pair[0].lower() != "content-length")
     return Response(response.status, (*kept, ("content-length", str(len(body)))), (body,), response.reason)

@@ -41,6 +41,13 @@ class BrokenRequest(MiddlewareError):
     error_type = "broken_request_exception"
 
 
+class RequestTimeout(BrokenRequest):
+    """The client was silent for too long while it sent its request."""
+
+    status = 408
+    error_type = "request_timeout_exception"
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """A client's request; `target` is the raw path and query, `body` what was already read of it, then the stream.
@@ -62,7 +69,7 @@ class Request:
 
     def header(self, name: str) -> str | None:
         """The first header called `name`, in any case."""
-        return next((value for key, value in self.headers if key.lower() == name.lower()), None)
+        return find_header(self.headers, name)
 
     def started(self, max_bytes: int) -> Request:
         """This request with up to `max_bytes` + 1 bytes read into `body`; the stream is kept where more may follow.
@@ -111,6 +118,10 @@ class Response:
     body: Iterable[bytes] = ()
     reason: str = ""
 
+    def header(self, name: str) -> str | None:
+        """The first header called `name`, in any case."""
+        return find_header(self.headers, name)
+
     @property
     def status_line(self) -> str:
         return f"{self.status} {self.reason or phrase(self.status)}"
@@ -118,6 +129,11 @@ class Response:
     def with_headers(self, extra: Mapping[str, str]) -> Response:
         """This answer with `extra` headers behind its own."""
         return replace(self, headers=(*self.headers, *extra.items()))
+
+
+def find_header(headers: Headers, name: str) -> str | None:
+    """The value of the first header called `name`, in any case."""
+    return next((value for key, value in headers if key.lower() == name.lower()), None)
 
 
 def phrase(status: int) -> str:

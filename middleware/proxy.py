@@ -14,11 +14,12 @@ from typing import Any
 from middleware.config import Settings
 from middleware.errors import RequestError, RerankError
 from middleware.explanation import explain_ranking
-from middleware.first_stage import FirstStage, Recall, TooLarge, encoded_like
+from middleware.first_stage import FirstStage, Recall, encoded_like, format_of
 from middleware.message import Request, Response
 from middleware.observability import Metrics
 from middleware.personalization.store import ProfileReader
 from middleware.planning import PassThrough, Planner, Planning, without_own_syntax
+from middleware.search.compression import TooLarge
 from middleware.search.hits import SearchResponse
 from middleware.search.json_text import Unreadable
 from middleware.search.plan import Plan
@@ -161,7 +162,7 @@ class SearchProxy:
     ) -> Response:
         asked, written = planning.asked, self._write(request, planning, recall, outcomes, timing)
         others = self._others(request, planning, recall)
-        body = write_answer(asked, recall.answer, written, others, timing.took_ms())
+        body = write_answer(asked, format_of(recall.response), recall.answer, written, others, timing.took_ms())
         verdicts = [judge(plan, outcomes.get(place)) for place, plan in enumerate(planning.plans)]
         for verdict in verdicts:
             self._metrics.count_search(verdict.word, verdict.reason or "", verdict.variant or "")

@@ -6,23 +6,22 @@ gunicorn's own worker joins repeated request headers, adds `Server` and `Date`, 
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
 from gunicorn import util
-from gunicorn.http import Request, RequestParser, wsgi
-from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
+from gunicorn.http import wsgi
+from gunicorn.http.errors import ExpectationFailed, LimitRequestHeaders, LimitRequestLine, ParseException
 from gunicorn.workers.gthread import ThreadWorker
 
 from middleware.errors import MiddlewareError, RequestError
 from middleware.front import RAW_HEADERS
-from middleware.message import phrase
+from middleware.message import CHUNK_BYTES, phrase
+from middleware.request_parser import ClientBody, HeadTimeout, RelayParser
 
-_HIGH_BYTE = re.compile(rb"[\x80-\xff]")
-_STATUS = {LimitRequestLine: 414, LimitRequestHeaders: 431}
+_STATUS = {HeadTimeout: 408, LimitRequestLine: 414, ExpectationFailed: 417, LimitRequestHeaders: 431}
 
 
 class RelayResponse(wsgi.Response):  # type: ignore[misc]
@@ -41,45 +40,40 @@ class RelayResponse(wsgi.Response):  # type: ignore[misc]
         lines = [f"HTTP/{version} {self.status}\r\n", f"Connection: {connection}\r\n"]
         return [*lines, "Transfer-Encoding: chunked\r\n"] if self.chunked else lines
 
+    def should_close(self) -> bool:
+        """Whether this is the connection's last response; it is where the end of the request's body is not known."""
+        return bool(getattr(self.req.body, "failed", False) or super().should_close())
 
-class RelayRequest(Request):  # type: ignore[misc]
-    """A request with its target and header names as they were on the wire.
-
-    gunicorn refuses bytes above 127 in the target, which `curl` sends for `?q=...` in any script but Latin, and
-    writes all names in capitals.
-    """
-
-    wire_headers: tuple[tuple[str, str], ...] = ()
-
-    def parse_request_line(self, line_bytes: bytes) -> None:
-        """Let gunicorn read the line with those bytes percent-encoded, then keep the target as it came."""
-        super().parse_request_line(_HIGH_BYTE.sub(lambda found: b"%%%02X" % found[0][0], line_bytes))
-        if _HIGH_BYTE.search(line_bytes):
-            self.uri = line_bytes.split(b" ", 2)[1].decode("latin-1")
-
-    def parse_headers(self, data: bytes, from_trailer: bool = False) -> list[tuple[str, str]]:
-        """gunicorn's headers; `wire_headers` are the same with the names as they came."""
-        headers: list[tuple[str, str]] = super().parse_headers(data, from_trailer)
-        if not from_trailer:
-            names = (line.partition(b":")[0].decode("latin-1") for line in data.split(b"\r\n"))
-            self.wire_headers = tuple((name, value) for name, (_, value) in zip(names, headers, strict=True))
-        return headers
-
-
-class RelayParser(RequestParser):  # type: ignore[misc]
-    """Reads the requests of one connection."""
-
-    mesg_class = RelayRequest
+    def _emit_body(self, data: bytes) -> None:
+        """Send in pieces, since the client's timeout is that of one piece, not of the whole body."""
+        for start in range(0, len(data), CHUNK_BYTES):
+            super()._emit_body(data[start : start + CHUNK_BYTES])
 
 
 class RelayWorker(ThreadWorker):  # type: ignore[misc]
     """gunicorn's threaded worker with raw headers in the environment and `RelayResponse` as its writer."""
 
+    client_timeout_s: float = 60
+
     def handle(self, conn: Any) -> Any:
-        """Serve what comes on a connection, read by our parser."""
+        """Serve what comes on a connection, read by our parser; what is not kept is closed here.
+
+        gunicorn closes in its main loop, where a client that keeps its side open holds up everybody for two seconds.
+        """
         if conn.parser is None:
-            conn.parser = RelayParser(self.cfg, conn.sock, conn.client)
-        return super().handle(conn)
+            conn.parser = RelayParser(self.cfg, conn.sock, conn.client, self.client_timeout_s)
+        kept = super().handle(conn)
+        if not kept:
+            util.close_graceful(conn.sock)
+        return kept
+
+    def finish_request(self, conn: Any, fs: Any) -> None:
+        """Count a connection that `handle` closed, and keep the others; runs in the main loop."""
+        if fs.cancelled() or fs.exception() or not fs.result():
+            self.nr_conns -= 1
+            util.close(conn.sock)
+        else:
+            super().finish_request(conn, fs)
 
     def handle_request(self, req: Any, conn: Any) -> bool:
         """Serve one request; returns whether the connection may be kept."""
@@ -90,12 +84,14 @@ class RelayWorker(ThreadWorker):  # type: ignore[misc]
                 req, conn.sock, conn.client, conn.server, self.cfg, response_class=RelayResponse
             )
             environ["wsgi.multithread"] = True
+            environ["wsgi.input"] = ClientBody(req.body)
             environ[RAW_HEADERS] = req.wire_headers
             if not self.alive or len(self.keepalived_conns) >= self.max_keepalived:
                 response.force_close()
             self._run_app(environ, response, req)
-        except OSError:
-            raise
+        except (ConnectionError, TimeoutError) as error:
+            self.log.info("%s %s: the client took no answer: %s", req.method, req.path, error)
+            return False
         except Exception as error:
             if response is None or not response.headers_sent:
                 raise
@@ -129,3 +125,8 @@ class RelayWorker(ThreadWorker):  # type: ignore[misc]
             util.write_nonblock(client, f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         except OSError:
             self.log.debug("the client of a refused request has gone")
+
+
+def relay_worker(client_timeout_s: float) -> type[RelayWorker]:
+    """The worker class for gunicorn, which makes its workers itself, with our setting in it."""
+    return type("RelayWorker", (RelayWorker,), {"client_timeout_s": client_timeout_s})

@@ -16,6 +16,7 @@ from gunicorn.util import parse_address
 from middleware.config import Settings
 from middleware.errors import ConfigError
 from middleware.front import Front
+from middleware.relay import relay_worker
 
 _KEEPALIVE_S = 75
 _HEADER_FIELDS = 400
@@ -68,7 +69,7 @@ def gunicorn_settings(settings: Settings) -> dict[str, Any]:
         "bind": server.bind,
         "workers": server.workers,
         "threads": server.threads,
-        "worker_class": "middleware.relay.RelayWorker",
+        "worker_class": relay_worker(server.client_timeout_s),
         "worker_connections": max(1000, 4 * server.threads),
         "graceful_timeout": server.graceful_timeout_s,
         "keepalive": _KEEPALIVE_S,

@@ -19,6 +19,9 @@ from middleware.errors import UpstreamError, UpstreamTimeout
 from middleware.message import CHUNK_BYTES, Headers, Response, end_to_end
 
 _TARGET = ":target"
+# A node's answers to a request that it could not read as HTTP. Elasticsearch and OpenSearch then leave the connection
+# open and answer nothing more on it: whoever used it next would wait for the whole read timeout.
+_LAST_ANSWERS = (400, 408, 413, 414, 417, 431, 501, 505)
 
 
 class NodeUnreachable(UpstreamError):
@@ -59,6 +62,7 @@ class _Relaying:
     def __init__(self, *args: Any, silence_s: float, **options: Any) -> None:
         super().__init__(*args, **options)
         self._silence_s = silence_s
+        self._spent = False
 
     def connect(self) -> None:
         try:
@@ -73,9 +77,17 @@ class _Relaying:
 
     def request(self, method: str, url: str, body: Any = None, headers: Any = None, **options: Any) -> None:
         target = headers.pop(_TARGET, url)
+        if self._spent:
+            self.close()  # type: ignore[attr-defined]
+        self._spent = False
         if self.sock is not None:
             self.timeout = self._silence_s
         super().request(method, target, body=body, headers=headers, **options)  # type: ignore[misc]
+
+    def getresponse(self) -> Any:
+        response = super().getresponse()  # type: ignore[misc]
+        self._spent = response.status in _LAST_ANSWERS
+        return response
 
     def _encode_request(self, request: str) -> bytes:
         return request.encode("latin-1")

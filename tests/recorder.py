@@ -105,13 +105,21 @@ def _receive(connection: socket.socket) -> bytes:
     return data
 
 
-def exchange(port: int, request: bytes) -> bytes:
-    """Send raw bytes to a local port; everything that comes back until the other side closes."""
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+def exchange(port: int, request: bytes, timeout: float = 30) -> bytes:
+    """Send raw bytes to a local port; all that comes back until the other side closes, or is silent after an answer.
+
+    Raises TimeoutError where nothing comes within `timeout` seconds.
+    """
+    with socket.create_connection(("127.0.0.1", port), timeout=timeout) as connection:
         connection.sendall(request)
         data = bytearray()
         while True:
-            received = connection.recv(65536)
+            try:
+                received = connection.recv(65536)
+            except TimeoutError:
+                if not data:
+                    raise
+                return bytes(data)
             if not received:
                 return bytes(data)
             data += received

@@ -170,6 +170,23 @@ def test_connections_are_kept_and_used_again(recorder):
     assert recorder.accepted == 1
 
 
+@pytest.mark.parametrize("status", [400, 408, 413, 414, 417, 431, 501, 505])
+def test_a_connection_that_the_node_answers_nothing_more_on_is_not_used_again(status):
+    """As Elasticsearch and OpenSearch do after a header that is too long for them."""
+
+    def go_mute(connection: socket.socket) -> None:
+        read_message(connection)
+        connection.sendall(b"HTTP/1.1 %d Refused\r\ncontent-length: 0\r\n\r\n" % status)
+        while connection.recv(1000):
+            pass
+
+    node = Dummy(go_mute)
+    upstream = make_upstream(node.url, read_timeout_ms=500)
+    assert [get(upstream)[0] for _ in range(3)] == [status] * 3
+    assert node.accepted == 3
+    node.close()
+
+
 def test_a_node_that_never_answers_is_a_timeout():
     node = Dummy(lambda connection: connection.recv(1) and time.sleep(5))
     upstream = make_upstream(node.url, read_timeout_ms=200)

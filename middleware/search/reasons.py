@@ -29,7 +29,7 @@ class Reason(StrEnum):
     CONTENT_ENCODING = "content_encoding", "the body is compressed in another way than gzip or deflate, or broken"
     BODY_TOO_LARGE = "body_too_large", "the body is larger than `server.max_search_bytes`"
     MALFORMED = "malformed", "the body or a parameter is not valid; Elasticsearch's own error is returned"
-    FORMAT = "format", "another format than JSON, YAML, CBOR or SMILE was asked for"
+    FORMAT = "format", "the format of the answer to a body that is not JSON differs between versions of Elasticsearch"
     NOT_RENDERED = "not_rendered", "the search template is only to be rendered, or cannot be"
     SIZE_0 = "size_0", "no hits were asked for"
     SORT = "sort", "sorted by something other than `_score` descending"

@@ -51,7 +51,7 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
-    """A request of any form: one search, or the many of an `_msearch`; `answer` is the format of its answer.
+    """A request of any form: one search, or the many of an `_msearch`.
 
     `own_headers` are what a search of ours must say otherwise than the client: our bodies are JSON.
     """
@@ -59,7 +59,6 @@ class SearchRequest:
     target: SearchTarget
     parameters: Mapping[str, str]
     searches: tuple[Search, ...]
-    answer: Format
     own_headers: Mapping[str, str]
 
     @property
@@ -105,28 +104,27 @@ def read_request(
     media = read_media_type(content_type)
     if data and (media is None or media.stream > target.form.is_multi):
         return Reason.CONTENT_TYPE
-    accept = headers.get("accept")
-    answer = answer_format(accept, parameters.get("format"), media if body else None)
-    if answer is None:
-        return Reason.FORMAT
     try:
         searches = _read_searches(target, parameters, data, media.format if media else Format.JSON)
     except Unreadable:
         return Reason.MALFORMED
-    own_headers = _own_headers(target, answer, headers, media if body else None)
-    return SearchRequest(target, parameters, searches, answer, own_headers)
+    own_headers = _own_headers(target, parameters, headers, media if body else None)
+    return own_headers if isinstance(own_headers, Reason) else SearchRequest(target, parameters, searches, own_headers)
 
 
 def _own_headers(
-    target: SearchTarget, answer: Format, headers: Mapping[str, str], media: MediaType | None
-) -> dict[str, str]:
-    """JSON as our body's type unless the client's says so; the type that an answer would have had by the body's."""
+    target: SearchTarget, parameters: Mapping[str, str], headers: Mapping[str, str], media: MediaType | None
+) -> dict[str, str] | Reason:
+    """JSON as our body's type unless the client's says so; then also the answer's type, which may go by the body's."""
+    if media is not None and media.format is Format.JSON:
+        return {}
     accept = headers.get("accept")
-    spoken = media or read_media_type((accept or "").partition(",")[0])
-    own = {}
-    if media is None or media.format is not Format.JSON:
-        own["Content-Type"] = _media_type("x-ndjson" if target.form.is_multi else "json", spoken)
-    if not accept and media is not None and answer is not Format.JSON:
+    spoken = media or read_media_type(accept or "")
+    own = {"Content-Type": _media_type("x-ndjson" if target.form.is_multi else "json", spoken)}
+    if media is not None:
+        answer = answer_format(accept, parameters.get("format"), media)
+        if answer is None:
+            return Reason.FORMAT
         own["Accept"] = _media_type(answer, spoken)
     return own
 

@@ -63,32 +63,33 @@ def leaves_to_elasticsearch(request: SearchRequest, plan: Plan, response: Search
 
 def write_answer(
     request: SearchRequest,
+    form: Format,
     answer: Answer,
     written: Sequence[Written],
     others: Mapping[tuple[int, int], str],
     took_ms: int,
 ) -> bytes:
-    """The answer's body in the client's format: each search `written`, and `others` in the spans of theirs.
+    """The answer's body in the format `form`: each search `written`, and `others` in the spans of theirs.
 
     Raises Unreadable where it is nested too deeply for us.
     """
-    spans = [(*each.response.span, _write_response(request, each)) for each in written]
+    spans = [(*each.response.span, _write_response(request, form, each)) for each in written]
     spans += [(*span, text) for span, text in others.items()]
     if answer.took_span and written:
         spans.append((*answer.took_span, str(took_ms)))
     text = replace_spans(answer.text, spans)
     if not request.filter_path:
-        return write_text(text, request.answer)
-    return write_text(filter_json(text, request.filter_path), request.answer, pretty=request.pretty)
+        return write_text(text, form)
+    return write_text(filter_json(text, request.filter_path), form, pretty=request.pretty)
 
 
-def _write_response(request: SearchRequest, written: Written) -> str:
+def _write_response(request: SearchRequest, form: Format, written: Written) -> str:
     response, ranking = written.response, written.ranking
-    spans = [(*response.hits_span, _write_hits(request, written))]
+    spans = [(*response.hits_span, _write_hits(request, form, written))]
     if response.took_span:
         spans.append((*response.took_span, str(max(written.took_ms, response.took_ms))))
     if response.max_score_span and ranking.scores:
-        spans.append((*response.max_score_span, spell_score(ranking.scores[0], request.answer)))
+        spans.append((*response.max_score_span, spell_score(ranking.scores[0], form)))
     if response.total_span and written.plan.wish.min_score is not None:
         spans.append((*response.total_span, _count(response, len(ranking.positions))))
     return replace_spans(response.text, spans, *response.span)
@@ -101,10 +102,10 @@ def _count(response: SearchResponse, hits: int) -> str:
     return total.replace('"gte"', '"eq"')
 
 
-def _write_hits(request: SearchRequest, written: Written) -> str:
+def _write_hits(request: SearchRequest, form: Format, written: Written) -> str:
     page = written.plan.page
     places = range(*slice(page.start, page.end).indices(len(written.ranking.positions)))
-    texts = [_write_hit(written, place, request.answer) for place in places]
+    texts = [_write_hit(written, place, form) for place in places]
     before, between, after = _layout(written.response)
     return before + between.join(texts) + after if texts else "[ ]" if request.pretty else "[]"
 

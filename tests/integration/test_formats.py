@@ -218,7 +218,9 @@ def test_pretty_answers_are_spread_as_by_the_engine(node, parameters):
     whole = '"top_hits": {"size": 1}'
     for body in SEARCHES:
         without_source = json.loads(json.dumps(body).replace(whole, whole.replace("}", ', "_source": false}')))
-        text = search(node, {"size": 50, **without_source, "_source": False, "stored_fields": ["blob"]}, parameters).body.decode()
+        text = search(
+            node, {"size": 50, **without_source, "_source": False, "stored_fields": ["blob"]}, parameters
+        ).body.decode()
         assert pretty_json(text) == text
         flat = json.dumps(json.loads(text), ensure_ascii=False)
         assert pretty_json(flat).count("\n") == text.count("\n")
@@ -355,9 +357,7 @@ FORMATS = (None, "json", "yaml", "CBOR", "smile", "bogus", "application/yaml")
     "request_type", [None, "application/json", "application/yaml; charset=UTF-8", "application/cbor"]
 )
 def test_the_format_of_the_answer_is_foreseen(node, request_type):
-    opensearch = (
-        call(node).json["version"].get("distribution") == "opensearch"
-    )
+    opensearch = call(node).json["version"].get("distribution") == "opensearch"
     media_type = read_media_type(request_type) if request_type else None
     body = write_text('{"size":0}', media_type.format) if media_type else None
     known = 0

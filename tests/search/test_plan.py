@@ -35,7 +35,10 @@ from middleware.search.request import SearchRequest
         (Reason.MALFORMED, {"target": "/products/_search?size=%zz"}),
         (Reason.MALFORMED, {"target": "/products/_search?filter_path=-"}),
         (Reason.CONTENT_TYPE, {"body": b"", "target": "/products/_search?source={}"}),
-        (Reason.FORMAT, {"target": "/products/_search?format=xml"}),
+        (
+            Reason.FORMAT,
+            {"body": b"query: {}", "headers": {"content-type": "application/yaml", "accept": "text"}},
+        ),
         (Reason.SIZE_0, {"body": {**MATCH, "size": 0}}),
         (Reason.SORT, {"body": {**MATCH, "sort": "price"}}),
         (Reason.SORT, {"body": {**MATCH, "sort": ["_score", "price"]}}),

@@ -35,7 +35,7 @@ def write(body: dict[str, Any], ranking: Ranking | None = None, hits: int = 4, t
     answer = read_answer(text, is_multi=False)
     (response,) = answer.responses
     written = Written(planned(*asked), response, ranking or first_stage_ranking(response), {}, took_ms=7)
-    return write_answer(read(*asked), answer, [written], {}, took_ms=7).decode()
+    return write_answer(read(*asked), Format.JSON, answer, [written], {}, took_ms=7).decode()
 
 
 def ids(answer: str) -> list[str]:
