@@ -57,14 +57,14 @@ class Case:
 
 def load_yaml(text: str) -> Any:
     """One YAML document."""
-    return yaml.load(text, _Loader)  # noqa: S506  a subclass of the safe loader
+    return yaml.load(text, _Loader)
 
 
 def read_cases(suite: Suite) -> Iterator[Case]:
     """Every test of the suite, in the order of its files."""
     for path, text in suite.files.items():
         sections: dict[str, tuple[Step, ...]] = {}
-        for document in yaml.load_all(text, _Loader):  # noqa: S506
+        for document in yaml.load_all(text, _Loader):
             for title, steps in (document or {}).items():
                 sections[str(title)] = tuple(Step(*next(iter(step.items()))) for step in steps or ())
         setup, teardown = (sections.pop(frame, ()) for frame in _FRAMES)

@@ -26,12 +26,14 @@ _METADATA = "/_cluster/state/metadata?filter_path=" + ",".join(
 _AFTER_MODULE = {
     "scroll": (("DELETE", "/_search/scroll/_all", None),),
     "pit": (("DELETE", "/_search/point_in_time/_all", None),),
-    "cluster.voting_config_exclusions": (("DELETE", "/_cluster/voting_config_exclusions?wait_for_removal=false", None),),
+    "cluster.voting_config_exclusions": (
+        ("DELETE", "/_cluster/voting_config_exclusions?wait_for_removal=false", None),
+    ),
 }
 
 
 def clean(wire: Wire, module: str) -> None:
-    """Delete indices, templates, data streams, pipelines, scripts, repositories and settings; wire is the node's own."""
+    """Delete indices, templates, data streams, pipelines, scripts, repositories, settings; `wire` is the node's own."""
     for method, target, body in _AFTER_MODULE.get(module, ()):
         wire.ask(method, target, body)
     metadata = wire.ask("GET", _METADATA).get("metadata", {})

@@ -6,8 +6,23 @@ from collections.abc import Iterable
 from typing import Any
 
 FEATURES = frozenset(
-    "allowed_warnings arbitrary_key close_to contains default_shards embedded_stash_key headers no_xpack node_selector "
-    "regex stash_in_key stash_in_path stash_path_replace warnings yaml".split()
+    {
+        "allowed_warnings",
+        "arbitrary_key",
+        "close_to",
+        "contains",
+        "default_shards",
+        "embedded_stash_key",
+        "headers",
+        "no_xpack",
+        "node_selector",
+        "regex",
+        "stash_in_key",
+        "stash_in_path",
+        "stash_path_replace",
+        "warnings",
+        "yaml",
+    }
 )
 _LEGACY = range(5, 8)  # OpenSearch's suite still names Elasticsearch 5 to 7, its past
 Version = tuple[int, ...]

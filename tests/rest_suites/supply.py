@@ -1,4 +1,4 @@
-"""The published suites: one locked jar for each engine, fetched and verified as a node's jars are, read without unpacking.
+"""The published suites: one locked jar for each engine, fetched and verified as the jars of our nodes are.
 
 Both jars are the newest that hold tests: Elasticsearch's later ones hold the API specification alone.
 """
