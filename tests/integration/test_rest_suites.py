@@ -21,30 +21,30 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 # modules by what a search proxy may touch, with the percentage of their cases that run without --slow
 SAMPLE = {
-    "search.aggregation": 10,
-    "search": 50,
-    "search*": 50,
+    "search.aggregation": 8,
+    "search": 36,
+    "search*": 40,
     "msearch": 100,
-    "scroll": 50,
-    "suggest": 50,
+    "scroll": 40,
+    "suggest": 40,
     "pit": 100,
     "count": 100,
-    "explain": 50,
-    "field_caps": 50,
+    "explain": 40,
+    "field_caps": 40,
     "mlt": 100,
-    "get": 30,
-    "get_source": 30,
-    "mget": 30,
-    "index": 30,
-    "create": 30,
-    "update": 30,
-    "delete": 30,
-    "exists": 30,
-    "bulk": 50,
-    "*termvectors": 30,
-    "indices.analyze": 30,
+    "get": 20,
+    "get_source": 20,
+    "mget": 20,
+    "index": 20,
+    "create": 20,
+    "update": 20,
+    "delete": 20,
+    "exists": 20,
+    "bulk": 40,
+    "*termvectors": 20,
+    "indices.analyze": 20,
     "indices.validate_query": 50,
-    "indices.create": 30,
+    "indices.create": 20,
     "cat.*": 10,
     "scripts": 100,
     "info": 100,
@@ -98,9 +98,9 @@ def _windows(model: Path) -> dict[str, Any]:
 
 def test_suites_end_alike_where_every_search_reads_a_window(bench: Bench) -> None:
     report = bench.compare(SAMPLE, bench.windowed)
-    assert report.words["passed"] >= 250
+    assert report.words["passed"] >= 150
     assert report.share_passed >= 0.95
-    assert report.reasons["no_document_text"] >= 60
+    assert report.reasons["no_document_text"] >= 30
     assert not report.differences
 
 
@@ -108,9 +108,9 @@ def test_suites_end_alike_where_every_search_reads_a_window(bench: Bench) -> Non
 @pytest.mark.timeout(3600)
 def test_whole_suites_end_alike_where_every_search_reads_a_window(bench: Bench) -> None:
     report = bench.compare(EVERYTHING, bench.windowed)
-    assert report.words["passed"] >= 1000
-    assert report.share_passed >= 0.85
-    assert report.reasons["no_document_text"] >= 300
+    assert report.words["passed"] >= 1200
+    assert report.share_passed >= 0.95
+    assert report.reasons["no_document_text"] >= 150
     assert not report.differences
 
 
@@ -118,6 +118,6 @@ def test_whole_suites_end_alike_where_every_search_reads_a_window(bench: Bench) 
 @pytest.mark.timeout(3600)
 def test_whole_suites_end_alike_where_no_index_is_configured(bench: Bench) -> None:
     report = bench.compare(EVERYTHING, bench.unconfigured)
-    assert report.words["passed"] >= 1000
+    assert report.words["passed"] >= 1200
     assert set(report.reasons) <= {"index_not_configured"}
     assert not report.differences
