@@ -42,12 +42,12 @@ def choose_deferral(
     """Whether the page is fetched apart from a window of `window` hits: None where one request does as well.
 
     A rescore phase reads its own window, which the page's hits alone do not make up: where the client sees what it
-    did (`explain`), everything is asked at once, and so it is with a retriever. A Reason where neither way gives the
-    client what it asked for.
+    did (`explain`), everything is asked at once, and so it is with a retriever, and for a profile of the whole. A
+    Reason where neither way gives the client what it asked for.
     """
     hidden = parameters.get("stored_fields", body.get("stored_fields")) in _NO_FIELDS
     explained = body.get("explain") is True or parameters.get("explain") in ("", "true")
-    if ("rescore" in body and (explained or hidden)) or "retriever" in body:
+    if ("rescore" in body and (explained or hidden)) or "retriever" in body or body.get("profile") is True:
         return Reason.STORED_FIELDS_NONE if hidden else None
     heavy = explained or any(body.get(name) for name in ("highlight", "script_fields")) or _has_inner_hits(body)
     return Deferral(tuple(fields)) if hidden or (heavy and page_size < window) else None
