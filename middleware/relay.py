@@ -14,7 +14,7 @@ from typing import Any
 from gunicorn import util
 from gunicorn.http import wsgi
 from gunicorn.http.errors import ExpectationFailed, LimitRequestHeaders, LimitRequestLine, ParseException
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.gthread import _DEFER, ThreadWorker
 
 from middleware.errors import MiddlewareError, RequestError
 from middleware.front import RAW_HEADERS
@@ -58,8 +58,11 @@ class RelayWorker(ThreadWorker):  # type: ignore[misc]
     def handle(self, conn: Any) -> Any:
         """Serve what comes on a connection, read by our parser; what is not kept is closed here.
 
-        gunicorn closes in its main loop, where a client that keeps its side open holds up everybody for two seconds.
+        gunicorn closes in its main loop, where a client that keeps its side open holds up everybody for two seconds;
+        and it waits in a thread for five seconds for a new client to say anything.
         """
+        if not conn.initialized and not conn.wait_for_data(0):
+            return _DEFER
         if conn.parser is None:
             conn.parser = RelayParser(self.cfg, conn.sock, conn.client, self.client_timeout_s)
         kept = super().handle(conn)
