@@ -43,7 +43,7 @@ def fuzzed(request: Any, start_proxy_process: Any, tiny_model_folder: Any) -> It
     url = request.getfixturevalue(ENGINES[request.param])
     prepare(url)
     configuration = {
-        "upstream": {"urls": [url]},
+        "upstream": {"urls": [url], "read_timeout_ms": 10_000},  # OpenSearch leaves some requests without an answer
         "server": {"threads": THREADS, "client_timeout_s": CLIENT_TIMEOUT_S},
         "models": {"tiny": {"source": str(tiny_model_folder)}},
         "indices": {"dif": {"patterns": ["dif-*"], "template": "{title}[ | {brand}]"}},
