@@ -21,6 +21,8 @@ from middleware.front import RAW_HEADERS
 from middleware.message import CHUNK_BYTES, phrase
 from middleware.request_parser import ClientBody, HeadTimeout, RelayParser
 
+# A closed socket with unread bytes takes the answer back (RST), if the client has not read it by then.
+_LINGER_S, _LINGER_UNREAD_S = 0.05, 2.0
 _STATUS = {HeadTimeout: 408, LimitRequestLine: 414, ExpectationFailed: 417, LimitRequestHeaders: 431}
 
 
@@ -67,7 +69,9 @@ class RelayWorker(ThreadWorker):  # type: ignore[misc]
             conn.parser = RelayParser(self.cfg, conn.sock, conn.client, self.client_timeout_s)
         kept = super().handle(conn)
         if not kept:
-            util.close_graceful(conn.sock)
+            request = conn.parser.mesg
+            whole = request is not None and request.is_read
+            util.close_graceful(conn.sock, timeout=_LINGER_S if whole else _LINGER_UNREAD_S)
         return kept
 
     def finish_request(self, conn: Any, fs: Any) -> None:

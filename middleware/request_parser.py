@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 from gunicorn.http import Request, RequestParser
+from gunicorn.http.body import ChunkedReader
 from gunicorn.http.errors import ParseException
 from gunicorn.http.unreader import SocketUnreader
 
@@ -39,6 +40,12 @@ class RelayRequest(Request):  # type: ignore[misc]
 
     wire_headers: tuple[tuple[str, str], ...] = ()
     max_buffer_headers: int
+
+    @property
+    def is_read(self) -> bool:
+        """Whether the body was read to its end."""
+        reader = self.body.reader
+        return (reader.parser is None) if isinstance(reader, ChunkedReader) else reader.length == 0
 
     def parse(self, unreader: Any) -> bytes:
         """Read the head, of bounded size, and never with gunicorn's optional parser, which calls none of this."""
