@@ -242,7 +242,7 @@ def read_answer(answer: Answer) -> Read:
         return read_value(from_cbor(answer.plain))
     assert media_type.endswith("smile"), media_type
     formats = pytest.importorskip("middleware.search.formats")
-    return read_value(json.loads(formats.read_text(answer.plain, formats.Format.SMILE)))
+    return read_value(formats.decode_body(answer.plain, formats.Format("smile")))
 
 
 def read_value(value: Any) -> Read:
@@ -254,7 +254,7 @@ def read_value(value: Any) -> Read:
         hits = outer.get("hits", [])
         read.scores.append([hit.pop("_score", None) for hit in hits])
         read.max_scores.append(outer.pop("max_score", None))
-        read.hits.append([json.dumps(hit) for hit in hits])
+        read.hits.append([json.dumps(hit, default=repr) for hit in hits])
         outer["hits"] = len(hits)
     return read
 
