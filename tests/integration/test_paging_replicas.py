@@ -152,11 +152,6 @@ def test_pages_agree_where_the_client_names_a_preference(proxy_url, query, size)
     check(proxy_url, query, size, "&preference=shopper-17")
 
 
-@pytest.mark.xfail(
-    strict=False,
-    raises=AssertionError,
-    reason="the first stage and pages beyond the window need a stable preference of ours",
-)
 @pytest.mark.parametrize("size", [7, WINDOW, 50])
 @pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES)
 def test_pages_agree_although_the_copies_do_not(proxy_url, query, size):

@@ -112,6 +112,17 @@ def test_clients_that_never_close_their_side_hold_up_nobody(proxy):
         connection.close()
 
 
+def test_clients_that_connect_and_say_nothing_hold_up_nobody(proxy):
+    silent = [socket.create_connection(("127.0.0.1", proxy.port), timeout=10) for _ in range(3 * THREADS)]
+    started = time.monotonic()
+    assert call(f"{proxy.url}/_rerank/health").status == 200
+    assert time.monotonic() - started < 3
+    for connection in silent:
+        connection.sendall(b"GET /late HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n")
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")
+        connection.close()
+
+
 def test_a_client_that_reads_no_answer_lets_the_node_go(start_proxy_process):
     def flood(connection: socket.socket) -> None:
         connection.recv(65536)
