@@ -64,7 +64,8 @@ NGINX = """
 worker_processes 1; daemon off; pid nginx.pid; error_log stderr crit;
 events {{ worker_connections 512; }}
 http {{
-  access_log off; keepalive_requests 1000000000; client_body_temp_path b; proxy_temp_path p; fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s;
+  access_log off; keepalive_requests 1000000000;
+  client_body_temp_path b; proxy_temp_path p; fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s;
   upstream node {{ server 127.0.0.1:{upstream}; keepalive 64; keepalive_requests 1000000000; }}
   server {{
     listen 127.0.0.1:{port};
@@ -351,9 +352,8 @@ def report(rounds: dict[tuple[Case, int], list[Measured]], memory: dict[str, flo
             print(
                 f"| {case.label} | {spread([each.per_second for each in measured], 0)} | {cpu} | {' | '.join(added)} |"
             )
-    print(
-        "\n| ours against the Flask proxy | connections | throughput, times | CPU per request, times |\n|---|---|---|---|"
-    )
+    print("\n| ours against the Flask proxy | connections | throughput, times | CPU per request, times |")
+    print("|---|---|---|---|")
     for kind in ("get", "off"):
         for count in counts:
             ours, flask = rounds[Case(kind, "ours"), count], rounds[Case(kind, "Flask"), count]
