@@ -57,5 +57,5 @@ class RemoteSettings(Section):
     def read_api_key(self) -> str | None:
         """The key, read where it is used, so that no dump of the settings holds it."""
         if self.api_key_file:
-            return self.api_key_file.read_text(encoding="utf-8").strip()
-        return os.environ.get(self.api_key_env) if self.api_key_env else None
+            return "".join(self.api_key_file.read_text(encoding="utf-8").split())
+        return "".join(os.environ.get(self.api_key_env, "").split()) if self.api_key_env else None

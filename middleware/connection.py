@@ -1,4 +1,4 @@
-"""One kept-alive HTTP/1.1 connection to a node: the bytes that go out and come in, with nothing added or decoded.
+"""Kept-alive HTTP/1.1 connections to a server: the bytes that go out and come in, with nothing added or decoded.
 
 A library would parse headers as e-mail, encode the target anew and add headers of its own; for a relay that is most of
 its processor time.
@@ -6,6 +6,7 @@ its processor time.
 
 from __future__ import annotations
 
+import re
 import select
 import socket
 import ssl
@@ -16,6 +17,7 @@ from middleware.message import CHUNK_BYTES, Headers
 
 _MAX_HEAD_BYTES = 16 * 1024 * 1024  # a Warning header for each deprecation, and requests may meet thousands
 _MAX_LINE_BYTES = 64 * 1024
+_CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,16}")
 _BODILESS = (204, 304)
 _SWITCHING_PROTOCOLS = 101
 
@@ -26,26 +28,66 @@ class NotHttp(OSError):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a node listens, and how a connection to it is made."""
+    """Where a server listens: at a port, or at the unix socket `host` where there is none."""
 
     host: str
-    port: int
-    connect_s: float
-    silence_s: float
+    port: int | None
     tls: ssl.SSLContext | None = None
 
-    def connect(self) -> Connection:
-        """A new connection. Raises OSError, ssl.SSLError among them."""
-        sock = socket.create_connection((self.host, self.port), self.connect_s)
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}" if self.port else self.host
+
+    def connect(self, timeout_s: float) -> Connection:
+        """A new connection. Raises OSError, ssl.SSLError among them, and UnicodeError for what can be no host."""
+        if self.port is None:
+            sock = socket.socket(socket.AF_UNIX)
+        else:
+            sock = socket.create_connection((self.host, self.port), timeout_s)
         try:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self.port is None:
+                sock.settimeout(timeout_s)
+                sock.connect(self.host)
+            else:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self.tls is not None:
                 sock = self.tls.wrap_socket(sock, server_hostname=self.host)
-            sock.settimeout(self.silence_s)
         except BaseException:
             sock.close()
             raise
         return Connection(sock)
+
+
+class Pool:
+    """Connections to one address, kept while nobody uses them. Thread-safe."""
+
+    def __init__(self, address: Address, most_kept: int) -> None:
+        self.address = address
+        self._most_kept = most_kept
+        self._kept: list[Connection] = []
+
+    def take(self, connect_s: float, silence_s: float) -> Connection:
+        """A kept connection that is still good, else a new one. Raises what Address.connect raises."""
+        connection = self._take_kept() or self.address.connect(connect_s)
+        connection.wait_for(silence_s)
+        return connection
+
+    def give_back(self, connection: Connection) -> None:
+        """Keep the connection for the next message, if it can be used again and there is room."""
+        if connection.reusable and len(self._kept) < self._most_kept:
+            self._kept.append(connection)
+        else:
+            connection.close()
+
+    def _take_kept(self) -> Connection | None:
+        while self._kept:
+            try:
+                connection = self._kept.pop()
+            except IndexError:  # another thread was faster
+                return None
+            if not connection.is_stale:
+                return connection
+            connection.close()
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,24 +103,30 @@ class Head:
 
 
 class Connection:
-    """A socket and what was read of it ahead. Every method raises OSError, TimeoutError after a silence."""
+    """A socket and what was read of it ahead, used up to `_at`. Methods raise OSError, after a silence TimeoutError."""
 
-    __slots__ = ("_buffer", "_poll", "_sock", "reusable")
+    __slots__ = ("_ahead", "_at", "_poll", "_sock", "reusable")
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
-        self._buffer = b""
+        self._ahead, self._at = b"", 0
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
         self.reusable = False
 
     @property
     def is_stale(self) -> bool:
-        """Whether the node has closed it meanwhile, or said something unasked."""
+        """Whether the server has closed it meanwhile, or said something unasked."""
         return bool(self._poll.poll(0))
 
     def close(self) -> None:
+        """End it, whatever was left to read."""
         self._sock.close()
+
+    def wait_for(self, silence_s: float) -> None:
+        """From now on give up after a silence of `silence_s` seconds."""
+        if self._sock.gettimeout() != silence_s:
+            self._sock.settimeout(silence_s)
 
     def send(self, head: bytes, body: bytes | Iterable[bytes] | None, *, chunked: bool) -> None:
         """Send one request; whatever the body's stream raises passes through."""
@@ -110,17 +158,14 @@ class Connection:
             yield from self._read_exactly(head.length)
         else:
             yield from self._read_to_end()
-        self.reusable = head.keeps_alive and not self._buffer
+        self.reusable = head.keeps_alive and self._at == len(self._ahead)
 
     def _read_chunks(self) -> Iterator[bytes]:
         while True:
             line = self._read_until(b"\r\n", _MAX_LINE_BYTES).partition(b";")[0].strip()
-            if not line.isalnum():
+            if not _CHUNK_SIZE.fullmatch(line):
                 raise NotHttp("the size of a chunk is no number")
-            try:
-                size = int(line, 16)
-            except ValueError as error:
-                raise NotHttp("the size of a chunk is no number") from error
+            size = int(line, 16)
             if not size:
                 break
             yield from self._read_exactly(size)
@@ -131,33 +176,37 @@ class Connection:
 
     def _read_exactly(self, count: int) -> Iterator[bytes]:
         while count:
-            data = self._buffer or self._receive()
-            self._buffer = data[count:]
-            data = data[:count]
+            if self._at == len(self._ahead):
+                self._ahead, self._at = self._receive(), 0
+            data = self._ahead[self._at : self._at + count]
+            self._at += len(data)
             count -= len(data)
             yield data
 
     def _read_to_end(self) -> Iterator[bytes]:
-        data, self._buffer = self._buffer, b""
+        data = self._ahead[self._at :]
+        self._ahead, self._at = b"", 0
         while data or (data := self._sock.recv(CHUNK_BYTES)):
             yield data
             data = b""
 
     def _read_until(self, mark: bytes, max_bytes: int) -> bytes:
-        """What comes before `mark`, which is taken off, too."""
-        data, searched = self._buffer, 0
-        while (end := data.find(mark, searched)) < 0:
-            if len(data) > max_bytes:
+        """What comes before `mark`, which is passed over, too."""
+        searched = self._at
+        while (end := self._ahead.find(mark, searched)) < 0:
+            unread = self._ahead[self._at :]
+            if len(unread) > max_bytes:
                 raise NotHttp(f"more than {max_bytes} bytes without an end of line or head")
-            searched = max(0, len(data) - len(mark))
-            data += self._receive()
-        self._buffer = data[end + len(mark) :]
-        return data[:end]
+            self._ahead, self._at = unread + self._receive(), 0
+            searched = max(0, len(unread) - len(mark))
+        found = self._ahead[self._at : end]
+        self._at = end + len(mark)
+        return found
 
     def _receive(self) -> bytes:
         data = self._sock.recv(CHUNK_BYTES)
         if not data:
-            raise ConnectionError("the node closed the connection")
+            raise ConnectionError("the server closed the connection")
         return data
 
 

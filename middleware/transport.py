@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from middleware.config import UpstreamSettings
-from middleware.connection import Address, Connection, Head
+from middleware.connection import Address, Connection, Head, Pool
 from middleware.errors import UpstreamError, UpstreamTimeout
 from middleware.message import Headers, Response, end_to_end
 
@@ -53,17 +53,11 @@ class Node:
         self.dead_until = 0.0
         self._prefix = parts.path
         is_http = parts.scheme == "http"
-        self._address = Address(
-            parts.hostname or "",
-            parts.port or (80 if is_http else 443),
-            settings.connect_timeout_ms / 1000,
-            settings.read_timeout_ms / 1000,
-            None if is_http else _make_tls_context(settings),
-        )
-        self._place = f"{self._address.host}:{self._address.port}"
+        tls = None if is_http else _make_tls_context(settings)
+        address = Address(parts.hostname or "", parts.port or (80 if is_http else 443), tls)
+        self._pool = Pool(address, settings.pool_size)
+        self._patience = (settings.connect_timeout_ms / 1000, settings.read_timeout_ms / 1000)
         self._host = parts.netloc
-        self._kept: list[Connection] = []
-        self._most_kept = settings.pool_size
         policy = settings.host_header
         self._keeps_host = policy == "client" or (policy == "auto" and is_http)
 
@@ -86,7 +80,7 @@ class Node:
             raise
         dropped = ("content-length",) if head.is_chunked else ()
         return Response(
-            head.status, end_to_end(head.headers, dropped), StreamedBody(self, connection, head), head.reason
+            head.status, end_to_end(head.headers, dropped), StreamedBody(self._pool, connection, head), head.reason
         )
 
     def _ask(self, connection: Connection, message: Message) -> Head:
@@ -112,29 +106,13 @@ class Node:
         return "\r\n".join((*lines, "", "")).encode("latin-1")
 
     def _take(self) -> Connection:
-        """A kept connection that is still good, else a new one."""
-        while self._kept:
-            try:
-                connection = self._kept.pop()
-            except IndexError:  # another thread was faster
-                break
-            if not connection.is_stale:
-                return connection
-            connection.close()
         try:
-            return self._address.connect()
+            return self._pool.take(*self._patience)
         except ssl.SSLError as error:
             remedy = "set upstream.ca_file to the CA that signed its certificate"
-            raise NodeUnreachable(f"{self._place}: TLS failed: {_brief(error)}; {remedy}") from error
-        except (OSError, UnicodeError) as error:  # UnicodeError: a host name that cannot be one
-            raise NodeUnreachable(f"{self._place} cannot be reached: {_brief(error)}") from error
-
-    def give_back(self, connection: Connection) -> None:
-        """Keep the connection for the next message, if it can be used again and there is room."""
-        if connection.reusable and len(self._kept) < self._most_kept:
-            self._kept.append(connection)
-        else:
-            connection.close()
+            raise NodeUnreachable(f"{self._pool.address}: TLS failed: {_brief(error)}; {remedy}") from error
+        except (OSError, UnicodeError) as error:
+            raise NodeUnreachable(f"{self._pool.address} cannot be reached: {_brief(error)}") from error
 
 
 def _make_tls_context(settings: UpstreamSettings) -> ssl.SSLContext:
@@ -148,8 +126,8 @@ def _make_tls_context(settings: UpstreamSettings) -> ssl.SSLContext:
 class StreamedBody:
     """A body that is read while it is sent on; its connection is kept only when it was read whole."""
 
-    def __init__(self, node: Node, connection: Connection, head: Head) -> None:
-        self._node = node
+    def __init__(self, pool: Pool, connection: Connection, head: Head) -> None:
+        self._pool = pool
         self._connection = connection
         self._head = head
         self._is_open = True
@@ -167,7 +145,7 @@ class StreamedBody:
         """Release the connection; one with unread bytes is closed."""
         if self._is_open:
             self._is_open = False
-            self._node.give_back(self._connection)
+            self._pool.give_back(self._connection)
 
 
 def _brief(error: Exception) -> str:
