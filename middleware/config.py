@@ -111,7 +111,9 @@ class HeaderSettings(Section):
     reason: str = Field("X-Rerank-Reason", description="Why a search was skipped or fell back.")
     variant: str = Field("X-Rerank-Variant", description="The variant that answered.")
     model: str = Field("X-Rerank-Model", description="The model that scored.")
-    window: str = Field("X-Rerank-Window", description="How many hits were reranked.")
+    window: str = Field(
+        "X-Rerank-Window", description="How many hits were reranked: the window, or as many as the budget allowed."
+    )
 
     @field_validator("*")
     @classmethod
@@ -131,7 +133,9 @@ class ModelSettings(Section):
     max_tokens: Annotated[int, Field(ge=8, le=8192)] = Field(
         256, description="A pair is cut to this many tokens; the document gives way first."
     )
-    batch_size: Positive = Field(32, description="Pairs in one forward pass.")
+    batch_tokens: Positive = Field(
+        1024, description="Most tokens in one forward pass, padding included; on a GPU 16384 is better."
+    )
     threads: Annotated[int, Field(ge=0)] = Field(0, description="CPU threads of one forward pass; 0: as many as cores.")
     queue_limit: Positive = Field(
         64, description="Searches that may wait for this model; beyond it: fallback 'overloaded'."
@@ -272,7 +276,10 @@ class Settings(BaseSettings):
     indices: Mapping[str, IndexSettings] = Field({"products": IndexSettings()}, description="Reranked indices by name.")
     profiles: ProfileSettings = ProfileSettings()
     rankings: RankingSettings = RankingSettings()
-    budget_ms: Positive = Field(1000, description="Time for the second stage of one search; past it: fallback.")
+    budget_ms: Positive = Field(
+        1000,
+        description="Time for the second stage of one search; hits that it has no time for stay behind the others.",
+    )
 
     @classmethod
     def settings_customise_sources(

@@ -93,7 +93,7 @@ class Overloaded(RerankError):
 
 
 class DeadlineExceeded(RerankError):
-    """The second stage did not finish within its budget."""
+    """Not one hit could be scored within the budget of the second stage."""
 
     fallback_reason = "deadline_exceeded"
 

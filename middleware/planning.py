@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -18,8 +17,6 @@ from middleware.search.reasons import Reason
 from middleware.search.request import Search, SearchRequest, read_request
 from middleware.search.sections import find_sections
 from middleware.search.target import SearchTarget
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

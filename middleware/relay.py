@@ -25,6 +25,7 @@ from middleware.request_parser import ClientBody, HeadTimeout, RelayParser
 # A closed socket with unread bytes takes the answer back (RST), if the client has not read it by then.
 _LINGER_S, _LINGER_UNREAD_S = 0.05, 2.0
 _STAY_MS = 10
+_LAST_CALL_S = 1.0
 _STATUS = {HeadTimeout: 408, LimitRequestLine: 414, ExpectationFailed: 417, LimitRequestHeaders: 431}
 
 
@@ -86,8 +87,8 @@ class RelayWorker(ThreadWorker):  # type: ignore[misc]
         gunicorn closes in its main loop, where a client that keeps its side open holds up everybody for two seconds;
         and it waits in a thread for five seconds for a new client to say anything.
         """
-        if not conn.initialized and not conn.wait_for_data(0):
-            return _DEFER
+        if not conn.initialized and not conn.wait_for_data(0 if self.alive else _LAST_CALL_S):
+            return _DEFER if self.alive else False
         if conn.parser is None:
             conn.parser = RelayParser(self.cfg, conn.sock, conn.client, self.client_timeout_s)
         kept = super().handle(conn)
@@ -116,8 +117,16 @@ class RelayWorker(ThreadWorker):  # type: ignore[misc]
         if fs.cancelled() or fs.exception() or not fs.result():
             self.nr_conns -= 1
             util.close(conn.sock)
+        elif fs.result() is _DEFER and not self.alive:
+            self.enqueue_req(conn)  # gunicorn would close it, with a request perhaps under way
         else:
             super().finish_request(conn, fs)
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        """A worker that stops waits for those who have not said anything yet no longer than for kept connections."""
+        super()._cap_keepalive(deadline)
+        for conn in self.pending_conns:
+            conn.timeout = min(conn.timeout, deadline)
 
     def handle_request(self, req: Any, conn: Any) -> bool:
         """Serve one request; returns whether the connection may be kept."""
