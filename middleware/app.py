@@ -48,7 +48,7 @@ def create_app(
     cluster.look_again()
     metrics = Metrics()
     make_engine = make_engine or _make_engine
-    engines = {name: make_engine(model) for name, model in settings.models.items()}
+    engines = {name: make_engine(_bounded(model, settings.budget_ms)) for name, model in settings.models.items()}
     for engine in engines.values():
         engine.start()
         atexit.register(engine.stop)
@@ -59,6 +59,13 @@ def create_app(
     flask.register_blueprint(make_blueprint(settings, proxy, engines, metrics, cluster))
     add_error_pages(flask)
     return Front(cluster.with_each(proxy), cluster.with_each(upstream.forward), flask)
+
+
+def _bounded(model: ModelSettings, budget_ms: int) -> ModelSettings:
+    """A model that runs elsewhere is waited for no longer than a search waits for it."""
+    if model.remote is None or model.remote.timeout_ms <= budget_ms:
+        return model
+    return model.model_copy(update={"remote": model.remote.model_copy(update={"timeout_ms": budget_ms})})
 
 
 def _make_engine(model: ModelSettings) -> Engine:
