@@ -26,6 +26,7 @@ from middleware.upstream import Upstream, read_all
 _MAX_PROFILE_BYTES = 16 * 1024 * 1024
 _OWN_TIMEOUT_MS = 5000
 _REMOTE_RETRY_S = 2.0
+_REMOTE_BATCH_TOKENS = 16_384
 
 
 def create_app(
@@ -48,7 +49,7 @@ def create_app(
     cluster.look_again()
     metrics = Metrics()
     make_engine = make_engine or _make_engine
-    engines = {name: make_engine(_bounded(model, settings.budget_ms)) for name, model in settings.models.items()}
+    engines = {name: make_engine(_for_servers(model, settings.budget_ms)) for name, model in settings.models.items()}
     for engine in engines.values():
         engine.start()
         atexit.register(engine.stop)
@@ -61,11 +62,16 @@ def create_app(
     return Front(cluster.with_each(proxy), cluster.with_each(upstream.forward), flask)
 
 
-def _bounded(model: ModelSettings, budget_ms: int) -> ModelSettings:
-    """A model that runs elsewhere is waited for no longer than a search waits for it."""
-    if model.remote is None or model.remote.timeout_ms <= budget_ms:
+def _for_servers(model: ModelSettings, budget_ms: int) -> ModelSettings:
+    """A model that runs elsewhere is waited for no longer than a search waits for it, and asked for much at once.
+
+    A request costs more than a forward pass, and its server forms batches of its own.
+    """
+    if model.remote is None:
         return model
-    return model.model_copy(update={"remote": model.remote.model_copy(update={"timeout_ms": budget_ms})})
+    remote = model.remote.model_copy(update={"timeout_ms": min(model.remote.timeout_ms, budget_ms)})
+    larger = {} if "batch_tokens" in model.model_fields_set else {"batch_tokens": _REMOTE_BATCH_TOKENS}
+    return model.model_copy(update={"remote": remote, **larger})
 
 
 def _make_engine(model: ModelSettings) -> Engine:

@@ -134,7 +134,8 @@ class ModelSettings(Section):
         256, description="A pair is cut to this many tokens; the document gives way first."
     )
     batch_tokens: Positive = Field(
-        1024, description="Most tokens in one forward pass, padding included; on a GPU 16384 is better."
+        1024,
+        description="Most tokens in one forward pass, padding included; on a GPU 16384 is better, and `remote` takes it.",
     )
     threads: Annotated[int, Field(ge=0)] = Field(0, description="CPU threads of one forward pass; 0: as many as cores.")
     queue_limit: Positive = Field(
