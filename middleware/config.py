@@ -135,7 +135,7 @@ class ModelSettings(Section):
     )
     batch_tokens: Positive = Field(
         1024,
-        description="Most tokens in one forward pass, padding included; on a GPU 16384 is better, and `remote` takes it.",
+        description="Most tokens in one forward pass, padding included; 16384 is better on a GPU, and for `remote`.",
     )
     threads: Annotated[int, Field(ge=0)] = Field(0, description="CPU threads of one forward pass; 0: as many as cores.")
     queue_limit: Positive = Field(
