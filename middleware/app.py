@@ -25,6 +25,7 @@ from middleware.upstream import Upstream, read_all
 
 _MAX_PROFILE_BYTES = 16 * 1024 * 1024
 _OWN_TIMEOUT_MS = 5000
+_REMOTE_RETRY_S = 2.0
 
 
 def create_app(
@@ -32,7 +33,7 @@ def create_app(
     *,
     upstream: Upstream | None = None,
     cluster: Cluster | None = None,
-    make_engine: Callable[[ModelSettings], Engine] = Engine,
+    make_engine: Callable[[ModelSettings], Engine] | None = None,
 ) -> Front:
     """The WSGI application for checked `settings`; models begin to load at once, in threads of their own.
 
@@ -46,6 +47,7 @@ def create_app(
         upstream.call_when_back(cluster.look_again)
     cluster.look_again()
     metrics = Metrics()
+    make_engine = make_engine or _make_engine
     engines = {name: make_engine(model) for name, model in settings.models.items()}
     for engine in engines.values():
         engine.start()
@@ -57,6 +59,11 @@ def create_app(
     flask.register_blueprint(make_blueprint(settings, proxy, engines, metrics, cluster))
     add_error_pages(flask)
     return Front(cluster.with_each(proxy), cluster.with_each(upstream.forward), flask)
+
+
+def _make_engine(model: ModelSettings) -> Engine:
+    """An engine that looks again for a model that runs elsewhere sooner than it would load one again."""
+    return Engine(model, retry_s=_REMOTE_RETRY_S) if model.remote else Engine(model)
 
 
 def _make_impatient_upstream(settings: Settings) -> Upstream:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -19,19 +19,14 @@ from pydantic_settings import (
 )
 
 from middleware.config_file import first_error, read_config_file
+from middleware.config_remote import RemoteSettings
+from middleware.config_section import Positive, Section
 from middleware.errors import ConfigError
 from middleware.search.document import parse_template
 
 CONTROL = "control"
 ENV_PREFIX = "ES_RERANK_"
-Positive = Annotated[int, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
-
-
-class Section(BaseModel):
-    """One section of rerank.yml; unknown keys are errors, values never change after start."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class UpstreamSettings(Section):
@@ -116,7 +111,9 @@ class HeaderSettings(Section):
     reason: str = Field("X-Rerank-Reason", description="Why a search was skipped or fell back.")
     variant: str = Field("X-Rerank-Variant", description="The variant that answered.")
     model: str = Field("X-Rerank-Model", description="The model that scored.")
-    window: str = Field("X-Rerank-Window", description="How many hits were reranked.")
+    window: str = Field(
+        "X-Rerank-Window", description="How many hits were reranked: the window, or as many as the budget allowed."
+    )
 
     @field_validator("*")
     @classmethod
@@ -143,12 +140,19 @@ class ModelSettings(Section):
     max_tokens: Annotated[int, Field(ge=8, le=8192)] = Field(
         256, description="A pair is cut to this many tokens; the document gives way first."
     )
-    batch_size: Positive = Field(32, description="Pairs in one forward pass.")
-    threads: Annotated[int, Field(ge=0)] = Field(0, description="CPU threads of one forward pass; 0: as many as cores.")
+    batch_tokens: Positive = Field(
+        1024, description="Most tokens in one forward pass, padding included; on a GPU 16384 is better."
+    )
+    threads: Annotated[int, Field(ge=0)] = Field(
+        0, description="CPU threads that score, each its own pairs; 0: all cores."
+    )
     queue_limit: Positive = Field(
         64, description="Searches that may wait for this model; beyond it: fallback 'overloaded'."
     )
     trust_remote_code: bool = Field(False, description="Run Python code that comes with the model.")
+    remote: RemoteSettings | None = Field(
+        None, description="Servers that score instead of this process; `source` is the model's name there."
+    )
 
     @field_validator("source")
     @classmethod
@@ -281,7 +285,10 @@ class Settings(BaseSettings):
     indices: Mapping[str, IndexSettings] = Field({"products": IndexSettings()}, description="Reranked indices by name.")
     profiles: ProfileSettings = ProfileSettings()
     rankings: RankingSettings = RankingSettings()
-    budget_ms: Positive = Field(1000, description="Time for the second stage of one search; past it: fallback.")
+    budget_ms: Positive = Field(
+        1000,
+        description="Time for the second stage of one search; hits that it has no time for stay behind the others.",
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -314,6 +321,14 @@ class Settings(BaseSettings):
             if model is not None and model not in self.models:
                 raise ConfigError(key, model, f"no such model; define it under models (there: {sorted(self.models)})")
         return self
+
+    def find_model(self, name: str | None) -> ModelSettings:
+        """The model called `name`; without a name the default variant's, or the first. Raises ConfigError."""
+        variant = self.variants.get(self.default_variant)
+        name = name or (variant and variant.model) or next(iter(self.models), None)
+        if name is None or name not in self.models:
+            raise ConfigError("models", name, f"no such model; name one of {sorted(self.models)} with --model")
+        return self.models[name]
 
 
 def load_settings(path: Path | None = None, **overrides: Any) -> Settings:

@@ -73,8 +73,10 @@ class UpstreamTimeout(UpstreamError):
 
 
 class RerankError(MiddlewareError):
-    """The second stage failed; never reaches a client, `fallback_reason` goes into `X-Rerank-Reason`."""
+    """The second stage failed: a search falls back, `fallback_reason` goes into `X-Rerank-Reason`; 503 elsewhere."""
 
+    status = 503
+    error_type = "rerank_exception"
     fallback_reason = "rerank_failed"
 
 
@@ -91,7 +93,7 @@ class Overloaded(RerankError):
 
 
 class DeadlineExceeded(RerankError):
-    """The second stage did not finish within its budget."""
+    """Not one hit could be scored within the budget of the second stage."""
 
     fallback_reason = "deadline_exceeded"
 

@@ -11,7 +11,7 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 
 from middleware.config import Settings
-from middleware.errors import NoModel, RerankError
+from middleware.errors import DeadlineExceeded, NoModel, RerankError
 from middleware.fusion import FloatArray, fuse, rank, response_scores, scale_first_stage
 from middleware.personalization.features import profile_features
 from middleware.personalization.profiles import Profile
@@ -22,6 +22,8 @@ from middleware.search.reasons import Reason
 from middleware.search.response import Ranking
 from middleware.search.window import Window, read_window
 from middleware.ttl_cache import TtlLruCache
+
+_LEAST_MODEL_SCORE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,10 @@ class Reader:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A reranked window; every array has shape (n,), in first-stage order. `order` are its positions, best first."""
+    """A reranked window; every array has shape (k,), in first-stage order. `order` are its positions, best first.
+
+    k is the window's length, or less: the first hits, which were scored within the budget.
+    """
 
     features: Mapping[str, FloatArray]
     fused_scores: FloatArray
@@ -61,8 +66,9 @@ class _Task:
 class SecondStage:
     """Scores and orders windows with the engines of the configured models. Thread-safe.
 
-    The ranking of a window is remembered for a while under all that it was made of, but for the profile: the next
-    pages of a search cost no second rerank, and behaviour between two pages does not tear them apart.
+    The ranking of a window is remembered for a while under all that it was made of, but for the profile and the budget:
+    the next pages of a search cost no second rerank, and neither behaviour between two pages nor a window that the
+    budget cut short tears them apart. The first ranking stays the one that is remembered.
     """
 
     def __init__(self, settings: Settings, engines: Mapping[str, Engine]) -> None:
@@ -90,57 +96,84 @@ class SecondStage:
                     by_model[plan.variant.model].append(task)
                 else:
                     outcomes[place] = remembered[0]
-        for model, tasks in by_model.items():
-            for task, outcome in zip(tasks, self._score(model, tasks, reader, deadline), strict=True):
+        for done, (model, tasks) in enumerate(by_model.items()):
+            share = (deadline - time.monotonic()) / (len(by_model) - done)
+            for task, outcome in zip(tasks, self._score(model, tasks, reader, share), strict=True):
                 outcomes[task.place] = outcome
         return [outcome for outcome in outcomes if outcome is not None]
 
-    def _score(self, model: str, tasks: Sequence[_Task], reader: Reader, deadline: float) -> Sequence[Outcome]:
-        engine = self._engines[model]
+    def _score(self, model: str, tasks: Sequence[_Task], reader: Reader, budget_s: float) -> Sequence[Outcome]:
+        engine, started = self._engines[model], time.monotonic()
         queries = [(task.plan.query_text, task.window.passages) for task in tasks]
         try:
-            scores = engine.score_many(queries, budget_ms=(deadline - time.monotonic()) * 1000)
+            scores = engine.score_many(queries, budget_ms=budget_s * 1000)
         except RerankError as error:
             return [error] * len(tasks)
         patience = time.monotonic() + self._settings.profiles.budget_ms / 1000
-        profile = _finished(reader.profile, min(deadline, patience))
-        scored = []
-        for task, passage_scores in zip(tasks, scores, strict=True):
-            document_scores = task.window.best_of_passages(passage_scores)
-            scored.append(_order(task.plan, task.window, document_scores, engine.name, profile))
-            if self._settings.rankings.ttl_s:
-                self._remembered.put(task.key, scored[-1], self._settings.rankings.ttl_s)
-        return scored
+        profile = _finished(reader.profile, min(started + budget_s, patience))
+        return [
+            self._rank(task, passage_scores, engine.name, profile)
+            for task, passage_scores in zip(tasks, scores, strict=True)
+        ]
+
+    def _rank(self, task: _Task, passage_scores: FloatArray, model: str, profile: Profile | None) -> Outcome:
+        scores = task.window.best_of_passages(passage_scores)
+        if not len(scores):
+            return DeadlineExceeded(
+                f"{model} did not score the first of {len(task.window.document_texts)} hits in time"
+            )
+        scored = _order(task.plan, task.window, scores, model, profile)
+        ttl_s = self._settings.rankings.ttl_s
+        return self._remembered.put_first(task.key, scored, ttl_s) if ttl_s else scored
 
 
 def make_ranking(plan: Plan, response: SearchResponse, scored: Scored) -> Ranking:
-    """The order of the whole answer: the window's, then Elasticsearch's; what the request itself excludes is gone."""
+    """The order of the whole answer: the window's, then Elasticsearch's; what the request itself excludes is gone.
+
+    Hits of the window for which there was no time follow it in Elasticsearch's order, with Elasticsearch's scores.
+    """
     fused = scored.fused_scores[list(scored.order)]
-    scores = response_scores(fused, _floor(plan, response))
-    order = list(scored.order)
+    order, scores = list(scored.order), response_scores(fused, _floor(plan, response, scored)).tolist()
+    if plan.wish.limits_hits:
+        return _limited_ranking(plan, response, order, fused, scores)
+    return Ranking([*order, *range(len(order), len(response.hits))], scores)
+
+
+def _limited_ranking(
+    plan: Plan, response: SearchResponse, order: list[int], fused: FloatArray, scores: list[float]
+) -> Ranking:
+    """The ranking of a `text_similarity_reranker`, which gives its window and nothing else.
+
+    Elasticsearch waits for its model without an end; we do not. Hits for which there was no time follow in the order
+    of the retriever inside, with the score of a hit of which the model says 0: the least there is. Under a `min_score`
+    they are left out, since nothing vouches for them.
+    """
     if plan.wish.min_score is not None:
-        order = order[: int((fused >= plan.wish.min_score).sum())]
-    beyond = () if plan.wish.limits_hits else range(len(scored.order), len(response.hits))
-    return Ranking([*order, *beyond], scores[: len(order)].tolist())
+        kept = int((fused >= plan.wish.min_score).sum())
+        return Ranking(order[:kept], scores[:kept])
+    unscored = range(len(order), min(len(response.hits), plan.variant.window))
+    return Ranking([*order, *unscored], [*scores, *[_LEAST_MODEL_SCORE] * len(unscored)])
 
 
-def _floor(plan: Plan, response: SearchResponse) -> float:
-    """The score that no hit beyond the window exceeds; a window that is not full has none beyond it.
+def _floor(plan: Plan, response: SearchResponse, scored: Scored) -> float:
+    """The score that no hit behind those that were scored exceeds; where no hit can be behind them there is none.
 
     A score s of `text_similarity_reranker` is max(s, 0) + min(exp(s), 1), which is 1 + s for one in [0, 1].
     """
     if plan.wish.model_only:
-        return 1.0
-    window = plan.variant.window
-    return response.hits[window - 1].first_stage_score if len(response.hits) >= window else 0.0
+        return _LEAST_MODEL_SCORE
+    known = len(scored.order)
+    nothing_behind = known == len(response.hits) < plan.variant.window
+    return 0.0 if nothing_behind else response.hits[known - 1].first_stage_score
 
 
 def _order(plan: Plan, window: Window, scores: FloatArray, model: str, profile: Profile | None) -> Scored:
-    features = {"cross_encoder": scores, "first_stage": scale_first_stage(window.first_stage_scores)}
+    known = len(scores)
+    features = {"cross_encoder": scores, "first_stage": scale_first_stage(window.first_stage_scores[:known])}
     if profile is not None:
-        features |= profile_features(profile, window.hit_fields)
+        features |= profile_features(profile, window.hit_fields[:known])
     fused = fuse(features, plan.variant.weights)
-    return Scored(features, fused, rank(fused).tolist(), window.document_texts, model, profile)
+    return Scored(features, fused, rank(fused).tolist(), window.document_texts[:known], model, profile)
 
 
 def _key(plan: Plan, window: Window, reader: Reader) -> bytes:

@@ -36,10 +36,22 @@ class TtlLruCache(Generic[K, V]):
 
     def put(self, key: K, value: V, ttl_s: float) -> None:
         with self._lock:
-            self._entries[key] = (self._clock() + ttl_s, value)
-            self._entries.move_to_end(key)
-            while len(self._entries) > self._size:
-                self._entries.popitem(last=False)
+            self._put(key, value, ttl_s)
+
+    def put_first(self, key: K, value: V, ttl_s: float) -> V:
+        """Remember `value` unless another is remembered; returns the one that is, so that all who ask agree."""
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is not None and entry[0] > self._clock():
+                return entry[1]
+            self._put(key, value, ttl_s)
+            return value
+
+    def _put(self, key: K, value: V, ttl_s: float) -> None:
+        self._entries[key] = (self._clock() + ttl_s, value)
+        self._entries.move_to_end(key)
+        while len(self._entries) > self._size:
+            self._entries.popitem(last=False)
 
     def __len__(self) -> int:
         with self._lock:

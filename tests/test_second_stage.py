@@ -19,18 +19,19 @@ from middleware.search.plan import make_plan
 from middleware.search.reasons import Reason
 from middleware.search.request import read_request
 from middleware.search.target import read_search_target
+from middleware.search.window import Window
 from middleware.second_stage import Reader, SecondStage, make_ranking
 
 WINDOW = 5
 
 
 class FakeEngine:
-    """Gives the scores it was made with; remembers what it was asked."""
+    """Gives the scores it was made with, of the first `known` pairs of each query; remembers what it was asked."""
 
     name = "fake"
 
-    def __init__(self, scores=(), error=None):
-        self.scores, self.error = scores, error
+    def __init__(self, scores=(), error=None, known=None):
+        self.scores, self.error, self.known = scores, error, known
         self.asked = None
         self.calls = 0
 
@@ -40,7 +41,7 @@ class FakeEngine:
         self.asked = (query_text, list(document_texts), budget_ms)
         if self.error:
             raise self.error
-        return [np.array(self.scores[: len(texts)], dtype=np.float64) for _, texts in queries]
+        return [np.array(self.scores[: len(texts)][: self.known], dtype=np.float64) for _, texts in queries]
 
 
 def make_settings(**extra) -> Settings:
@@ -97,6 +98,124 @@ def test_a_ranking_holds_every_hit_once_and_its_scores_never_rise(scores, cross_
     shown = [*ranking.scores, *beyond]
     assert all(math.isfinite(score) and score >= 0 for score in shown)
     assert shown == sorted(shown, reverse=True)
+
+
+def shown_scores(ranking, scores):
+    return [*ranking.scores, *(scores[position] for position in ranking.positions[len(ranking.scores) :])]
+
+
+@given(first_stage_scores.filter(len), st.lists(st.floats(0, 1), min_size=9, max_size=9), st.integers(1, WINDOW))
+def test_a_window_that_the_budget_cut_short_keeps_the_contract(scores, cross_encoder_scores, known) -> None:
+    response = respond([{"title": f"t{number}"} for number in range(len(scores))], scores)
+    scored = rerank(FakeEngine(cross_encoder_scores, known=known), response)
+    ranking, known = order(response, scored), min(known, len(scores), WINDOW)
+    assert len(scored.order) == known
+    assert sorted(ranking.positions[:known]) == list(range(known))
+    assert list(ranking.positions[known:]) == list(range(known, len(scores)))
+    shown = shown_scores(ranking, scores)
+    assert shown == sorted(shown, reverse=True)
+
+
+@given(
+    first_stage_scores.filter(len),
+    st.lists(st.lists(st.floats(0, 1), min_size=9, max_size=9), min_size=4, max_size=4),
+    st.lists(st.integers(1, WINDOW), min_size=4, max_size=4),
+    st.integers(1, 4),
+)
+def test_pages_agree_however_far_each_would_have_come(scores, model_scores, known, size) -> None:
+    settings, engine = make_settings(), FakeEngine()
+    stage, response = SecondStage(settings, {"fake": engine}), respond([{"title": "t"}] * len(scores), scores)
+    seen, shown = [], []
+    for number, start in enumerate(range(0, len(scores), size)):
+        engine.scores, engine.known = model_scores[number % 4], known[number % 4]
+        page = make(settings, **{"from": min(start, WINDOW - 1), "size": size})
+        (scored,) = stage.rerank([(page, response)], Reader(), 1000)
+        ranking = make_ranking(page, response, scored)
+        seen += list(ranking.positions)[start : start + size]
+        shown += shown_scores(ranking, scores)[start : start + size]
+    assert sorted(seen) == list(range(len(scores)))
+    assert shown == sorted(shown, reverse=True)
+    assert engine.calls == 1
+
+
+def test_of_two_rankings_made_at_once_the_first_is_everybodys() -> None:
+    settings, response = make_settings(), respond([{"title": f"t{number}"} for number in range(3)])
+    engine = FakeEngine([0.1, 0.9, 0.5])
+    stage = SecondStage(settings, {"fake": engine})
+
+    class Overtaken(FakeEngine):
+        def score_many(self, queries, *, budget_ms):
+            stage._engines = {"fake": engine}
+            stage.rerank([(make(settings), response)], Reader(), 1000)
+            return super().score_many(queries, budget_ms=budget_ms)
+
+    stage._engines = {"fake": Overtaken([0.1, 0.9, 0.5], known=1)}
+    (outcome,) = stage.rerank([(make(settings), response)], Reader(), 1000)
+    assert outcome.order == [1, 2, 0]
+
+
+def test_a_search_of_many_whose_first_hit_was_not_scored_fell_behind_its_deadline() -> None:
+    settings = make_settings()
+
+    class Late(FakeEngine):
+        def score_many(self, queries, *, budget_ms):
+            return [np.array([0.5]), np.array([])]
+
+    searches = [(make(settings), respond([{"title": title}, {"title": "t"}])) for title in "ab"]
+    first, second = SecondStage(settings, {"fake": Late()}).rerank(searches, Reader(), 1000)
+    assert first.order == [0]
+    assert isinstance(second, DeadlineExceeded)
+
+
+def test_profile_features_are_those_of_the_scored_hits() -> None:
+    profile: Future[Profile | None] = Future()
+    profile.set_result(Profile(brand_affinity={"acme": 1.0}))
+    sources = [{"title": "t", "brand": brand} for brand in ("Other", "ACME", "ACME")]
+    scored = rerank(FakeEngine([0.5] * 3, known=2), respond(sources, [1.0] * 3), profile=profile)
+    assert list(scored.order) == [1, 0]
+    assert {values.shape for values in scored.features.values()} == {(2,)}
+
+
+def rerank_as_elasticsearch_does(engine, response, **reranker):
+    settings = make_settings()
+    body = {
+        "retriever": {
+            "text_similarity_reranker": {
+                "retriever": {"standard": {"query": {"match": {"title": "red"}}}},
+                "field": "title",
+                "inference_text": "red",
+                "rank_window_size": WINDOW,
+                **reranker,
+            }
+        }
+    }
+    data = json.dumps(body).encode()
+    request = read_request(
+        read_search_target("POST", "/products/_search"), {"content-type": "application/json"}, data, 10_000
+    )
+    plan = make_plan(request.searches[0], "default", settings)
+    (scored,) = SecondStage(settings, {"fake": engine}).rerank([(plan, response)], Reader(), 1000)
+    return make_ranking(plan, response, scored)
+
+
+def test_what_a_text_similarity_reranker_had_no_time_for_follows_with_the_least_score() -> None:
+    response = respond([{"title": f"t{number}"} for number in range(7)])
+    ranking = rerank_as_elasticsearch_does(FakeEngine([0.1, 0.9, 0.5], known=3), response)
+    assert list(ranking.positions) == [1, 2, 0, 3, 4]
+    assert ranking.scores == pytest.approx([1.9, 1.5, 1.1, 1.0, 1.0])
+
+
+def test_under_a_min_score_a_text_similarity_reranker_gives_only_what_the_model_vouches_for() -> None:
+    response = respond([{"title": f"t{number}"} for number in range(7)])
+    ranking = rerank_as_elasticsearch_does(FakeEngine([0.1, 0.9, 0.5], known=3), response, min_score=0.4)
+    assert list(ranking.positions) == [1, 2]
+
+
+def test_of_a_document_in_chunks_all_must_be_scored() -> None:
+    window = Window(["a", "b", "c"], [], np.ones(3), ["a1", "a2", "b1", "b2", "c1"], np.array([0, 0, 1, 1, 2]))
+    passages = np.array([0.1, 0.7, 0.4, 0.3, 0.9])
+    expected = {0: [], 1: [], 2: [0.7], 3: [0.7], 4: [0.7, 0.4], 5: [0.7, 0.4, 0.9]}
+    assert {known: list(window.best_of_passages(passages[:known])) for known in range(6)} == expected
 
 
 def test_the_model_reads_the_window_and_orders_it() -> None:

@@ -1,44 +1,33 @@
-"""One model's queue and worker thread: loads it once, keeps every search's deadline, and never lets a caller hang."""
+"""One model at the service of all searches: loads it once, keeps every deadline, and never lets a caller hang.
+
+A search's pairs are tokenised in its own thread, go through one queue (queue.py) and come back from the threads that
+run the model (worker.py). What a search gets is the head of its window, as far as its budget lasted.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from threading import Condition, Thread
-from time import monotonic
-
-import numpy as np
+from threading import Event, Lock, Thread
+from time import monotonic, perf_counter
 
 from middleware.config import ModelSettings
-from middleware.errors import BackendError, DeadlineExceeded, ModelUnavailable, Overloaded, RerankError
-from middleware.rerank.backends import Backend, FloatArray, Tokens, load_backend
+from middleware.errors import BackendError, DeadlineExceeded, ModelUnavailable, RerankError
+from middleware.rerank.backends import Backend, FloatArray, load_backend
+from middleware.rerank.pace import Pace
+from middleware.rerank.pairs import Pair, Search
+from middleware.rerank.queue import PairQueue
+from middleware.rerank.watch import Unwatched, Watch
+from middleware.rerank.worker import serve, warm_up
 
 log = logging.getLogger(__name__)
 
-_WARM_UP_WORD = "warm "
+# Pairs tokenised in one go: the first batch starts while the others are tokenised, and searches take turns.
+_SLICE = 32
 
 Query = tuple[str, Sequence[str]]
 """A query text and the texts of its documents."""
-
-
-@dataclass(slots=True, eq=False)
-class _Search:
-    """The pairs of one request on their way through the worker; `deadline` in seconds of the monotonic clock."""
-
-    queries: Sequence[Query]
-    deadline: float
-    outcome: list[FloatArray] | RerankError | None = field(default=None)
-
-    @property
-    def size(self) -> int:
-        return sum(len(document_texts) for _, document_texts in self.queries)
-
-    @property
-    def expired(self) -> bool:
-        return monotonic() >= self.deadline
 
 
 class Engine:
@@ -50,16 +39,18 @@ class Engine:
         *,
         backend_factory: Callable[[ModelSettings], Backend] | None = None,
         retry_s: float = 60.0,
+        watch: Watch | None = None,
     ) -> None:
         self._settings = settings
         self._backend_factory = backend_factory or load_backend
         self._retry_s = retry_s
+        self._watch = watch or Unwatched()
         self._backend: Backend | None = None
+        self._queue: PairQueue | None = None
         self._load_error: str | None = None
-        self._searches: deque[_Search] = deque()
-        self._changed = Condition()
-        self._stopping = False
-        self._worker = Thread(target=self._run, name=f"rerank-{self.name}", daemon=True)
+        self._encoding = Lock()
+        self._stopping = Event()
+        self._loader = Thread(target=self._run, name=f"rerank-{self.name}", daemon=True)
 
     @property
     def name(self) -> str:
@@ -70,77 +61,125 @@ class Engine:
 
     @property
     def ready(self) -> bool:
-        return self._backend is not None and not self._stopping
+        return self._queue is not None and not self._stopping.is_set()
 
     @property
     def error(self) -> str | None:
         """Why the last attempt to load failed; None when loaded or still loading for the first time."""
         return self._load_error
 
+    @property
+    def waiting(self) -> int:
+        """Searches of which something waits for the model; never more than `queue_limit`."""
+        return self._queue.waiting if self._queue else 0
+
     def start(self) -> None:
-        """Begin to load and warm up in the worker thread; a failed load is tried again every `retry_s` seconds."""
-        self._worker.start()
+        """Begin to load and warm up in a thread of its own; a failed load is tried again every `retry_s` seconds."""
+        self._loader.start()
 
     def stop(self) -> None:
-        """Release every waiting caller with ModelUnavailable and end the worker after its present batch."""
-        with self._changed:
-            self._stopping = True
-            for search in self._searches:
-                search.outcome = ModelUnavailable(f"{self.name} is stopping")
-            self._searches.clear()
-            self._changed.notify_all()
-        if self._worker.is_alive():
-            self._worker.join(timeout=5)
+        """Release every waiting caller with ModelUnavailable and end the threads after their present batches."""
+        self._stopping.set()
+        if self._queue:
+            self._queue.close(ModelUnavailable(f"{self.name} is stopping"))
+        if self._loader.is_alive():
+            self._loader.join(timeout=5)
 
     def score(self, query_text: str, document_texts: Sequence[str], *, budget_ms: float) -> FloatArray:
-        """cross_encoder_score of each document, shape (len(document_texts),), each in [0, 1]; see `score_many`."""
+        """cross_encoder_score of the first k documents, shape (k,), each in [0, 1]; see `score_many`."""
         return self.score_many([(query_text, document_texts)], budget_ms=budget_ms)[0]
 
     def score_many(self, queries: Sequence[Query], *, budget_ms: float) -> list[FloatArray]:
-        """For each query the scores of its documents, in [0, 1]; the pairs of all queries share their batches.
+        """For each query the scores of its first k documents, shape (k,), in [0, 1]: as many as the budget allows.
 
-        Blocks for at most `budget_ms`. Raises ModelUnavailable (not loaded), Overloaded (queue_limit requests wait
-        already), DeadlineExceeded (not done in time; what is left of the work is dropped) or BackendError.
+        Blocks for at most `budget_ms`; what cannot be scored by then is not started. Of many queries each gets a share.
+        Raises DeadlineExceeded (not one document in time), ModelUnavailable (not loaded), Overloaded (queue_limit
+        searches wait already) or BackendError.
         """
-        search = _Search(queries, monotonic() + budget_ms / 1000)
+        joined = monotonic()
+        search = Search([[None] * len(texts) for _, texts in queries], joined + budget_ms / 1000, joined)
         if not search.size:
-            return [np.zeros(0) for _ in queries]
-        with self._changed:
-            if not self.ready:
-                raise ModelUnavailable(self._load_error or f"{self.name} is still loading")
-            if len(self._searches) >= self._settings.queue_limit:
-                raise Overloaded(f"{len(self._searches)} searches wait for {self.name} already")
-            self._searches.append(search)
-            self._changed.notify_all()
-            self._changed.wait_for(lambda: search.outcome is not None, timeout=max(0.0, budget_ms / 1000))
-            if search in self._searches:
-                self._searches.remove(search)
-        if isinstance(search.outcome, RerankError):
-            raise search.outcome
-        if search.outcome is None:
-            raise DeadlineExceeded(f"{self.name} did not score {search.size} documents in {budget_ms:.0f} ms")
-        return search.outcome
+            return search.prefixes()
+        if self._backend is None or self._queue is None or self._stopping.is_set():
+            raise ModelUnavailable(self._load_error or f"{self.name} is {self._state}")
+        self._score_waiting(self._backend, self._queue, queries, search)
+        if search.started is not None:
+            self._watch.observe_engine(self.name, "wait", search.started - search.joined)
+        if search.error is not None:
+            raise search.error
+        prefixes = search.prefixes()
+        unscored = search.size - sum(map(len, prefixes))
+        self._watch.count_pairs(self.name, "unscored", unscored)
+        if unscored == search.size:
+            raise DeadlineExceeded(f"{self.name} did not score one of {search.size} documents in {budget_ms:.0f} ms")
+        return prefixes
+
+    @property
+    def _state(self) -> str:
+        return "stopping" if self._stopping.is_set() else "still loading"
+
+    def _score_waiting(self, backend: Backend, queue: PairQueue, queries: Sequence[Query], search: Search) -> None:
+        if monotonic() >= search.deadline:
+            return
+        queue.join(search)
+        try:
+            for index, rows in _slices(queries):
+                if search.is_whole or not self._encoding.acquire(timeout=max(0.0, search.deadline - monotonic())):
+                    break
+                try:
+                    self._add(backend, queue, queries[index], search, index, rows)
+                finally:
+                    self._encoding.release()
+            queue.complete(search)
+            search.done.wait(max(0.0, search.deadline - monotonic()))
+        finally:
+            queue.leave(search)
+
+    def _add(self, backend: Backend, queue: PairQueue, query: Query, search: Search, index: int, rows: range) -> None:
+        """Tokenise the documents `rows` of a query, and queue them."""
+        query_text, texts = query[0], query[1][rows.start : rows.stop]
+        started = perf_counter()
+        try:
+            encoded = backend.encode(query_text, texts)
+        except RerankError:
+            raise
+        except Exception as error:  # backends run third-party code; whatever it raises ends here
+            log.exception("the tokenizer of model %s failed", self.name)
+            raise BackendError(f"{self.name}: {type(error).__name__}: {error}") from error
+        if len(encoded) != len(texts):
+            raise BackendError(f"the tokenizer gave {len(encoded)} pairs for {len(texts)} documents")
+        self._watch.observe_engine(self.name, "tokenise", perf_counter() - started)
+        pairs = [Pair(tokens) for tokens in encoded]
+        search.slots[index][rows.start : rows.stop] = pairs
+        queue.add(search, pairs)
 
     def _run(self) -> None:
-        while (backend := self._load()) is None:
-            with self._changed:
-                if self._changed.wait_for(lambda: self._stopping, timeout=self._retry_s):
-                    return
-        with self._changed:
-            self._backend, self._load_error = backend, None
+        pace = Pace()
+        while (backend := self._load(pace)) is None:
+            if self._stopping.wait(self._retry_s):
+                return
+        workers = max(1, getattr(backend, "workers", 1))
+        queue = PairQueue(
+            limit=self._settings.queue_limit, batch_tokens=self._settings.batch_tokens, workers=workers, pace=pace
+        )
+        threads = [self._start_worker(backend, queue, number) for number in range(workers)]
+        self._backend, self._queue, self._load_error = backend, queue, None
+        if self._stopping.is_set():  # stop() may have come before there was a queue to close
+            queue.close(ModelUnavailable(f"{self.name} is stopping"))
         log.info("model %s is ready", self.name)
-        while (search := self._next_search()) is not None:
-            outcome = self._outcome(backend, search)
-            with self._changed:
-                search.outcome = outcome
-                self._changed.notify_all()
+        for thread in threads:
+            thread.join()
 
-    def _load(self) -> Backend | None:
+    def _start_worker(self, backend: Backend, queue: PairQueue, number: int) -> Thread:
+        arguments = (backend, queue, self.name, self._watch)
+        thread = Thread(target=serve, args=arguments, name=f"rerank-{self.name}-{number}", daemon=True)
+        thread.start()
+        return thread
+
+    def _load(self, pace: Pace) -> Backend | None:
         try:
             backend = self._backend_factory(self._settings)
-            # Many short pairs and one long one: whatever the backend sets up on first use, for both shapes.
-            texts = [_WARM_UP_WORD] * self._settings.batch_size + [_WARM_UP_WORD * self._settings.max_tokens]
-            self._score_in_batches(backend, _Search([(_WARM_UP_WORD, texts)], float("inf")))
+            warm_up(backend, self._settings, pace)
         except RerankError as error:
             self._load_error = error.reason
         except Exception as error:  # noqa: BLE001 - backends run third-party code; whatever it raises ends here
@@ -150,48 +189,11 @@ class Engine:
         log.error("model %s is unavailable, next try in %.0f s: %s", self.name, self._retry_s, self._load_error)
         return None
 
-    def _next_search(self) -> _Search | None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._stopping or bool(self._searches))
-            return None if self._stopping else self._searches.popleft()
 
-    def _outcome(self, backend: Backend, search: _Search) -> list[FloatArray] | RerankError:
-        try:
-            return self._score_in_batches(backend, search)
-        except RerankError as error:
-            return error
-        except Exception as error:  # backends run third-party code; whatever it raises ends here
-            log.exception("model %s failed on a search", self.name)
-            return BackendError(f"{self.name}: {type(error).__name__}: {error}")
-
-    def _score_in_batches(self, backend: Backend, search: _Search) -> list[FloatArray]:
-        """Batches of like length, so that little is padded; a search past its deadline costs nothing more."""
-        pairs = self._encode(backend, search)
-        by_length = sorted(range(len(pairs)), key=lambda row: len(pairs[row]["input_ids"]))
-        scores = np.empty(len(pairs))
-        for start in range(0, len(by_length), self._settings.batch_size):
-            if search.expired:
-                raise DeadlineExceeded(f"{self.name} was not done in time")
-            rows = by_length[start : start + self._settings.batch_size]
-            scores[rows] = _checked(backend.score([pairs[row] for row in rows]), len(rows))
-        ends = np.cumsum([len(document_texts) for _, document_texts in search.queries])
-        return np.split(scores, ends[:-1])
-
-    def _encode(self, backend: Backend, search: _Search) -> list[Tokens]:
-        pairs: list[Tokens] = []
-        for query_text, document_texts in search.queries:
-            if search.expired:
-                raise DeadlineExceeded(f"the search waited for {self.name} beyond its budget")
-            encoded = backend.encode(query_text, document_texts)
-            if len(encoded) != len(document_texts):
-                raise BackendError(f"the tokenizer gave {len(encoded)} pairs for {len(document_texts)} documents")
-            pairs += encoded
-        return pairs
-
-
-def _checked(scores: FloatArray, expected: int) -> FloatArray:
-    if scores.shape != (expected,):
-        raise BackendError(f"the model gave scores of shape {scores.shape} for {expected} pairs")
-    if not np.all((scores >= 0.0) & (scores <= 1.0)):
-        raise BackendError("the model gave scores that are not numbers between 0 and 1")
-    return scores
+def _slices(queries: Sequence[Query]) -> Iterator[tuple[int, range]]:
+    """Rows to be tokenised in one go, with the place of their query: the head of every query's documents first."""
+    longest = max(len(texts) for _, texts in queries)
+    for start in range(0, longest, _SLICE):
+        for index, (_, texts) in enumerate(queries):
+            if start < len(texts):
+                yield index, range(start, min(start + _SLICE, len(texts)))

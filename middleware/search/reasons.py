@@ -41,7 +41,7 @@ class Reason(StrEnum):
     RETRIEVER = "retriever", "uses `retriever` or `rank`, which bring a ranking of their own"
     STORED_FIELDS_NONE = (
         "stored_fields_none",
-        "`stored_fields: _none_` beside `rescore` or `retriever` leaves nothing to read",
+        "`stored_fields: _none_` beside `rescore`, `retriever` or `profile` leaves nothing to read",
     )
     NO_QUERY_TEXT = "no_query_text", "no text was searched for (match_all, filters, terms)"
     BEYOND_WINDOW = "beyond_window", "the page starts beyond the window"
@@ -51,7 +51,7 @@ class Reason(StrEnum):
     # fallback: Elasticsearch's order because of a failure of ours
     NO_MODEL = "no_model", "no model is configured for this variant and index"
     MODEL_UNAVAILABLE = "model_unavailable", "the model is still loading, or could not be loaded"
-    DEADLINE_EXCEEDED = "deadline_exceeded", "the second stage did not finish within its budget"
+    DEADLINE_EXCEEDED = "deadline_exceeded", "not one hit could be scored within the budget of the second stage"
     OVERLOADED = "overloaded", "too many searches were waiting for the model"
     BACKEND_ERROR = "backend_error", "the model failed"
     RERANK_FAILED = "rerank_failed", "another failure of the second stage"

@@ -34,9 +34,14 @@ class Window:
     owners: NDArray[np.intp]
 
     def best_of_passages(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The score of each document, shape (n,), from those of the passages: its best passage's."""
-        best = np.zeros(len(self.document_texts))
-        np.maximum.at(best, self.owners, scores)
+        """The score of each of the first documents, shape (k,): its best passage's.
+
+        `scores` are those of the first passages; a document of which a passage is missing ends what is known.
+        """
+        known = len(self.document_texts) if len(scores) == len(self.owners) else int(self.owners[len(scores)])
+        best = np.zeros(known)
+        complete = int(np.searchsorted(self.owners, known))
+        np.maximum.at(best, self.owners[:complete], scores[:complete])
         return best
 
 

@@ -191,7 +191,8 @@ steady = settings(
 )
 
 
-@settings(steady, max_examples=150)
+@pytest.mark.timeout(1800)
+@settings(steady, max_examples=1000)
 @given(**pages)
 def test_over_all_pages_every_hit_appears_once_and_as_elasticsearch_wrote_it(
     node: str, proxy: str, search: Search, size: int, variant: str
@@ -214,7 +215,7 @@ def test_most_of_the_searches_drawn_were_reranked() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@settings(steady, derandomize=False, max_examples=1000)
+@settings(steady, derandomize=False, max_examples=5000)
 @given(**pages)
 def test_over_all_pages_of_many_searches_every_hit_appears_once(
     node: str, proxy: str, search: Search, size: int, variant: str

@@ -21,7 +21,7 @@ from middleware.search.formats import (
     split_stream,
     write_text,
 )
-from middleware.search.hits import read_search_response
+from middleware.search.hits import read_answer
 from middleware.search.json_text import Unreadable, replace_spans
 
 INDEX, STORED = "formats", "formats-stored"
@@ -184,7 +184,7 @@ def test_a_binary_answer_says_what_the_json_answer_says(node, format):
 @pytest.mark.parametrize("format", NOT_JSON)
 def test_scores_are_spelt_as_the_engine_spells_them(node, format):
     answer = search(node, SEARCHES[1], "", format)
-    response = read_search_response(read_text(answer.body, format).encode())
+    (response,) = read_answer(read_text(answer.body, format), is_multi=False).responses
     spans = []
     for hit in response.hits:
         score = hit.member("_score")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 
 import numpy as np
 import pytest
@@ -17,33 +18,48 @@ from middleware.rerank.engine import Engine
 class FakeBackend:
     """A pair's score is its document's length / 1000; `on_score` may interfere; batches are remembered."""
 
-    def __init__(self, on_score=None):
+    threads = 1
+
+    def __init__(self, on_score=None, workers=1):
         self.on_score = on_score
+        self.workers = workers
         self.batches = []
-        self.threads = set()
+        self.encoded = []
+        self.encoding = Lock()
+        self.running = 0
+        self.most_running = 0
 
     def encode(self, query_text, document_texts):
-        return [{"input_ids": list(range(len(text))), "query": query_text} for text in document_texts]
+        assert self.encoding.acquire(blocking=False), "two threads tokenise at once"
+        try:
+            self.encoded.append(query_text)
+            return [{"input_ids": list(range(len(text))), "query": query_text} for text in document_texts]
+        finally:
+            self.encoding.release()
 
     def score(self, batch):
-        self.threads.add(threading.get_ident())
+        self.running += 1
+        self.most_running = max(self.running, self.most_running)
         self.batches.append([pair["query"] for pair in batch])
-        scores = np.array([len(pair["input_ids"]) / 1000 for pair in batch])
-        if self.on_score is not None and not batch[0]["query"].startswith("warm"):
-            return self.on_score(batch[0]["query"], scores)
-        return scores
+        try:
+            scores = np.array([len(pair["input_ids"]) / 1000 for pair in batch])
+            if self.on_score is not None and not batch[0]["query"].startswith("warm"):
+                return self.on_score(batch[0]["query"], scores)
+            return scores
+        finally:
+            self.running -= 1
 
     def served(self, query):
-        return sum(batch[0] == query for batch in self.batches)
+        return sum(batch.count(query) for batch in self.batches)
 
 
 @pytest.fixture
 def running():
     engines = []
 
-    def start(backend=None, factory=None, retry_s=60.0, wait=True, **settings):
-        model = ModelSettings(source="org/fake", **{"batch_size": 4, "max_tokens": 32, **settings})
-        engine = Engine(model, backend_factory=factory or (lambda _: backend), retry_s=retry_s)
+    def start(backend=None, factory=None, retry_s=60.0, wait=True, watch=None, **settings):
+        model = ModelSettings(source="org/fake", **{"max_tokens": 32, **settings})
+        engine = Engine(model, backend_factory=factory or (lambda _: backend), retry_s=retry_s, watch=watch)
         engine.start()
         engines.append(engine)
         if wait:
@@ -74,8 +90,8 @@ def test_scores_come_back_in_the_order_of_the_documents(running):
 def test_batches_hold_documents_of_like_length(running):
     seen = []
     backend = FakeBackend(lambda query, scores: seen.append(list(scores)) or scores)
-    running(backend, batch_size=2).score("q", ["xxxx", "x", "xxx", "xx"], budget_ms=5000)
-    assert seen == [[0.001, 0.002], [0.003, 0.004]]
+    running(backend, batch_tokens=8).score("q", ["xxxx", "x", "xxx", "xx"], budget_ms=5000)
+    assert seen == [[0.004, 0.003], [0.002, 0.001]]
 
 
 def test_no_documents_need_no_model(running):
@@ -86,8 +102,8 @@ def test_no_documents_need_no_model(running):
     assert engine.score("q", [], budget_ms=10).shape == (0,)
 
 
-def test_the_model_is_loaded_once_and_owned_by_one_thread(running):
-    loads, backend = [], FakeBackend()
+def test_the_model_is_loaded_once_and_run_by_as_many_threads_as_it_has_workers(running):
+    loads, backend = [], FakeBackend(lambda query, scores: time.sleep(0.002) or scores, workers=2)
 
     def factory(settings):
         loads.append(settings.source)
@@ -98,7 +114,14 @@ def test_the_model_is_loaded_once_and_owned_by_one_thread(running):
         results = list(callers.map(lambda n: engine.score(f"q{n}", ["x" * n], budget_ms=10_000), range(1, 41)))
     np.testing.assert_allclose(np.concatenate(results), np.arange(1, 41) / 1000)
     assert loads == ["org/fake"]
-    assert len(backend.threads) == 1
+    assert backend.most_running == 2
+
+
+def test_the_pairs_of_one_search_are_shared_by_the_workers(running):
+    together = threading.Barrier(2)
+    backend = FakeBackend(lambda query, scores: together.wait(10) is not None and scores, workers=2)
+    scores = running(backend, batch_tokens=16).score("q", ["x" * 4] * 8, budget_ms=20_000)
+    np.testing.assert_allclose(scores, [0.004] * 8)
 
 
 def test_it_is_warm_before_it_is_ready(running):
@@ -236,13 +259,129 @@ def test_the_batches_left_of_an_expired_search_are_dropped(running):
         return scores
 
     backend = FakeBackend(block)
-    engine = running(backend, batch_size=1)
+    engine = running(backend, batch_tokens=1)
     with pytest.raises(DeadlineExceeded):
         engine.score("slow", ["a"] * 10, budget_ms=200)
     assert entered.is_set()
     gate.set()
     engine.score("next", ["a"], budget_ms=5000)
     assert backend.served("slow") == 1
+
+
+def blocking_after(batches, gate):
+    """Lets so many batches through, then waits for the gate."""
+    left = [batches]
+
+    def block(query, scores):
+        left[0] -= 1
+        if left[0] < 0:
+            gate.wait(30)
+        return scores
+
+    return block
+
+
+def test_at_the_deadline_the_head_of_the_window_is_scored(running):
+    gate = threading.Event()
+    engine = running(FakeBackend(blocking_after(2, gate)), batch_tokens=4)
+    scores = engine.score("q", ["xx", "xx", "xx", "xx", "xx", "xx", "xx"], budget_ms=300)
+    gate.set()
+    np.testing.assert_allclose(scores, [0.002] * 4)
+
+
+def test_of_many_queries_each_gets_its_head(running):
+    gate = threading.Event()
+    engine = running(FakeBackend(blocking_after(2, gate)), batch_tokens=32)
+    scores = engine.score_many([("q1", ["x"] * 64), ("q2", ["x"] * 64)], budget_ms=300)
+    gate.set()
+    assert [len(each) for each in scores] == [32, 32]
+
+
+def test_what_cannot_be_done_in_time_is_not_started(running):
+    backend = FakeBackend(lambda query, scores: time.sleep(0.01 * len(scores)) or scores)
+    engine = running(backend, batch_tokens=8)
+    engine.score("pace", ["x"] * 40, budget_ms=30_000)  # 10 ms a pair
+    started = time.monotonic()
+    scores = engine.score("q", ["x"] * 400, budget_ms=400)
+    assert time.monotonic() - started < 2.0
+    assert 0 < len(scores) < 100
+    time.sleep(0.3)
+    assert backend.served("q") - len(scores) <= 8
+
+
+def test_a_search_without_time_is_not_even_tokenised(running):
+    backend = FakeBackend()
+    engine = running(backend)
+    with pytest.raises(DeadlineExceeded):
+        engine.score("late", ["x"] * 10, budget_ms=0)
+    assert "late" not in backend.encoded
+
+
+def test_a_failed_batch_fails_its_own_searches_alone(running):
+    entered, gate = threading.Event(), threading.Event()
+
+    def fail(query, scores):
+        if query == "first":
+            entered.set()
+            gate.wait(30)
+        if query == "bad":
+            raise RuntimeError("out of memory")
+        return scores
+
+    engine = running(FakeBackend(fail), batch_tokens=4)
+    with ThreadPoolExecutor(3) as callers:
+        first = callers.submit(engine.score, "first", ["xxxx"] * 3, budget_ms=30_000)
+        entered.wait(10)
+        bad = callers.submit(engine.score, "bad", ["xxxx"] * 3, budget_ms=30_000)
+        good = callers.submit(engine.score, "good", ["xxxx"] * 3, budget_ms=30_000)
+        wait_until(lambda: engine.waiting == 3)
+        gate.set()
+        assert first.result().shape == good.result().shape == (3,)
+        with pytest.raises(BackendError, match="out of memory"):
+            bad.result()
+
+
+def test_a_tokenizer_that_raises_is_a_backend_error_and_the_next_search_works(running):
+    class Raising(FakeBackend):
+        def encode(self, query_text, document_texts):
+            if query_text == "bad":
+                raise ValueError("not a text")
+            return super().encode(query_text, document_texts)
+
+    engine = running(Raising())
+    with pytest.raises(BackendError, match="not a text"):
+        engine.score("bad", ["a"], budget_ms=5000)
+    assert engine.score("good", ["a"], budget_ms=5000).shape == (1,)
+    assert engine.waiting == 0
+
+
+def test_stages_and_pairs_are_counted(running):
+    class Counting:
+        def __init__(self):
+            self.stages, self.pairs = [], {}
+
+        def observe_engine(self, model, stage, seconds):
+            assert model == "org/fake"
+            assert seconds >= 0
+            self.stages.append(stage)
+
+        def count_pairs(self, model, fate, pairs):
+            self.pairs[fate] = self.pairs.get(fate, 0) + pairs
+
+    watch, gate = Counting(), threading.Event()
+    engine = running(FakeBackend(blocking_after(1, gate)), batch_tokens=4, watch=watch)
+    assert len(engine.score("q", ["xx"] * 6, budget_ms=300)) == 2
+    gate.set()
+    assert set(watch.stages) == {"wait", "tokenise", "forward"}
+    assert watch.pairs["unscored"] == 4
+
+
+def test_stopping_ends_every_thread(running):
+    before = set(threading.enumerate())
+    engine = running(FakeBackend(workers=4))
+    assert len(set(threading.enumerate()) - before) == 5
+    engine.stop()
+    assert not {thread for thread in threading.enumerate() if thread.name.startswith("rerank-")}
 
 
 def test_abandoned_searches_leave_the_queue_and_never_reach_the_model(running):
@@ -281,7 +420,7 @@ def test_searches_beyond_the_queue_limit_are_overload(running):
         first = callers.submit(engine.score, "q0", ["a"], budget_ms=30_000)
         entered.wait(10)
         waiting = [callers.submit(engine.score, f"q{n}", ["a"], budget_ms=30_000) for n in (1, 2)]
-        wait_until(lambda: len(engine._searches) == 2)
+        wait_until(lambda: engine.waiting == 2)
         with pytest.raises(Overloaded):
             engine.score("q3", ["a"], budget_ms=30_000)
         gate.set()
@@ -301,7 +440,7 @@ def test_stopping_releases_waiting_callers(running):
         first = callers.submit(engine.score, "q0", ["a"], budget_ms=30_000)
         entered.wait(10)
         second = callers.submit(engine.score, "q1", ["a"], budget_ms=30_000)
-        wait_until(lambda: len(engine._searches) == 1)
+        wait_until(lambda: engine.waiting == 1)
         threading.Timer(0.05, gate.set).start()
         engine.stop()
         assert first.result().shape == (1,)
@@ -320,7 +459,7 @@ def test_the_name_is_the_folder_or_the_hub_name(tmp_path):
 
 def test_a_real_model_is_loaded_in_the_background_and_scores(tiny_model):
     pytest.importorskip("torch")
-    engine = Engine(ModelSettings(source=str(tiny_model()), device="cpu", max_tokens=32, batch_size=2))
+    engine = Engine(ModelSettings(source=str(tiny_model()), device="cpu", max_tokens=32, batch_tokens=16))
     engine.start()
     try:
         wait_until(lambda: engine.ready or engine.error)

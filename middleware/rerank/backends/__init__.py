@@ -37,7 +37,11 @@ class Backend(Protocol):
 
 
 def load_backend(settings: ModelSettings) -> Backend:
-    """The backend for a model, with its weights in memory. Raises ModelUnavailable."""
+    """The backend for a model, with its weights in memory or at its servers. Raises ModelUnavailable."""
+    if settings.remote is not None:
+        from middleware.rerank.backends.remote import RemoteBackend
+
+        return RemoteBackend(settings)
     from middleware.rerank.backends.choice import choose_backend
 
     return choose_backend(settings)

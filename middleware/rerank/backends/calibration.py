@@ -1,4 +1,4 @@
-"""What a catalogue's texts showed of a model's inner values, kept by the hash of its weights and found again at load."""
+"""What a catalogue's texts showed of a model's inner values, kept by the hash of its weights and found at load."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def save_ranges(ranges: Ranges, file: Path) -> None:
     """All or nothing: written beside, then renamed."""
     file.parent.mkdir(parents=True, exist_ok=True)
     unfinished = file.with_name(f"{file.stem}.{os.getpid()}.npz")
-    np.savez(unfinished, **ranges)
+    np.savez(unfinished, **ranges)  # type: ignore[arg-type]  # its names are operations, never allow_pickle
     unfinished.replace(file)
 
 

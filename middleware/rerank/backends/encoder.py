@@ -181,4 +181,4 @@ def _places(file: Path) -> dict[str, _Place]:
                 found[name] = (file, entry["dtype"], tuple(entry["shape"]), 8 + length + first, last - first)
         return found
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelUnavailable(f"{file.name}: not a safetensors file ({error})") from error
+        raise ModelUnavailable(f"cannot be loaded: {file.name} is no safetensors file ({error})") from error

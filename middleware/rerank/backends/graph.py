@@ -100,10 +100,8 @@ class _Graph:
 
     def _constant(self, value: Any, kind: Any = np.float32) -> str:
         array = np.asarray(value, dtype=kind)
-        if array.size <= 8:
-            name = f"{array.dtype}{array.shape}{array.tolist()}"
-        else:
-            name = f"constant_{len(self._constants)}"
+        small = array.size <= 8
+        name = f"{array.dtype}{array.shape}{array.tolist()}" if small else f"constant_{len(self._constants)}"
         self._constants[name] = array
         return name
 
@@ -224,9 +222,7 @@ class _Graph:
         if not np.allclose(smooth, 1.0):
             value = self._node("Mul", value, self._constant(1 / smooth))
         codes = self._node("QuantizeLinear", value, self._constant(scale), self._constant(128, np.uint8))
-        return [
-            self._multiply(codes, 128, linear.weight * smooth[:, None], scale, linear.bias) for linear in linears
-        ]
+        return [self._multiply(codes, 128, linear.weight * smooth[:, None], scale, linear.bias) for linear in linears]
 
     def _multiply(self, codes: str, zero: int, weight: Array, scale: float, bias: Array | None = None) -> str:
         weight_codes, weight_scales = quantised(weight, self._recipe.weight_limit)

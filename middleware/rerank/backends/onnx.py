@@ -1,4 +1,4 @@
-"""The cross-encoder on ONNX Runtime, as a graph of our own: fp32 or 8-bit, any number of threads, each its own pairs."""
+"""The cross-encoder on ONNX Runtime as a graph of our own, fp32 or 8-bit: each thread scores its own pairs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cross-encoder on OpenVINO, as a graph of our own: fp32, bf16, or 8-bit weights with 8-bit groups of activations."""
+"""The cross-encoder on OpenVINO as a graph of our own: fp32, bf16, or 8-bit weights and groups of activations."""
 
 from __future__ import annotations
 

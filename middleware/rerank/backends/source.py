@@ -1,4 +1,4 @@
-"""Where a model comes from: its configuration, head, tokenizer and weight files, read the same way for every runtime."""
+"""Where a model comes from: its configuration, head, tokenizer and weight files, the same for every runtime."""
 
 from __future__ import annotations
 

@@ -1,0 +1,28 @@
+"""What the engine tells of its work, so that it need not know who counts."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+Stage = Literal["wait", "tokenise", "forward"]
+Fate = Literal["scored", "remembered", "shared", "unscored"]
+
+
+class Watch(Protocol):
+    """Called by many threads; must be cheap."""
+
+    def observe_engine(self, model: str, stage: Stage, seconds: float) -> None:
+        """`wait`: from a search's coming to its first batch; `tokenise`: one call; `forward`: one batch."""
+        ...
+
+    def count_pairs(self, model: str, fate: Fate, pairs: int) -> None:
+        """What became of pairs: scored by the model, remembered, shared with a search in flight, out of time."""
+        ...
+
+
+class Unwatched:
+    """Counts nothing."""
+
+    def observe_engine(self, model: str, stage: Stage, seconds: float) -> None: ...
+
+    def count_pairs(self, model: str, fate: Fate, pairs: int) -> None: ...
