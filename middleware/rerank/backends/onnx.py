@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from middleware.config import ModelSettings
 from middleware.errors import ModelUnavailable
@@ -21,10 +22,7 @@ class OnnxBackend:
     threads = 1
 
     def __init__(self, settings: ModelSettings, *, int8: bool = False, recipe: Recipe | None = None) -> None:
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise ModelUnavailable("onnxruntime is not installed; pip install 'es-rerank[onnx]'") from error
+        _onnxruntime()
         if settings.device not in ("auto", "cpu"):
             raise ModelUnavailable(f"backend onnx runs on the CPU only, not on {settings.device}; use backend: torch")
         source = open_source(settings, "onnx")
@@ -34,16 +32,7 @@ class OnnxBackend:
         recipe = recipe or (_int8_recipe(source) if int8 else Recipe())
         self.name = f"onnx {'int8' if recipe.arithmetic == 'int8' else 'fp32'}"
         self.calibrated = recipe.ranges is not None
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = self.threads
-        options.log_severity_level = 3
-        try:
-            graph = build_graph(read_encoder(source.config, source.weight_files), recipe)
-            self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-        except ModelUnavailable as error:
-            raise ModelUnavailable(f"{settings.source}: {error.reason}") from error
-        except Exception as error:  # onnxruntime's exceptions share no class but this
-            raise unloadable(settings.source, error) from error
+        self._session = open_session(source, recipe, self.threads)
 
     def score(self, batch: Sequence[Tokens]) -> FloatArray:
         return self._head.scores(in_passes(batch, self._logits))
@@ -51,6 +40,29 @@ class OnnxBackend:
     def _logits(self, arrays: Arrays) -> FloatArray:
         logits: FloatArray = self._session.run([LOGITS], arrays)[0].astype("float64")
         return logits
+
+
+def open_session(source: Source, recipe: Recipe, threads: int = 1) -> Any:
+    """An onnxruntime.InferenceSession of the graph that `recipe` makes of the model. Raises ModelUnavailable."""
+    onnxruntime = _onnxruntime()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = threads
+    options.log_severity_level = 3
+    try:
+        graph = build_graph(read_encoder(source.config, source.weight_files), recipe)
+        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    except ModelUnavailable as error:
+        raise ModelUnavailable(f"{source.settings.source}: {error.reason}") from error
+    except Exception as error:  # onnxruntime's exceptions share no class but this
+        raise unloadable(source.settings.source, error) from error
+
+
+def _onnxruntime() -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ModelUnavailable("onnxruntime is not installed; pip install 'es-rerank[onnx]'") from error
+    return onnxruntime
 
 
 def _int8_recipe(source: Source) -> Recipe:
