@@ -129,14 +129,23 @@ class ModelSettings(Section):
     source: str = Field(description="Local folder, or a hub name, with a sequence-classification head.")
     revision: str | None = Field(None, description="Hub revision; pin it in production.")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto: CUDA, else MPS, else CPU.")
-    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: bf16 on CUDA, fp32 elsewhere.")
+    precision: Literal["auto", "exact", "balanced", "fast"] = Field(
+        "auto",
+        description="exact: fp32. balanced: bf16. fast: 8-bit integers on CPUs. auto: balanced on CUDA, else exact.",
+    )
+    backend: Literal["auto", "torch", "onnx", "openvino"] = Field(
+        "auto", description="What runs the model; auto: the fastest that is installed and fits model and processor."
+    )
+    measure: bool = Field(False, description="Time every backend that fits at start, and take the fastest.")
     max_tokens: Annotated[int, Field(ge=8, le=8192)] = Field(
         256, description="A pair is cut to this many tokens; the document gives way first."
     )
     batch_tokens: Positive = Field(
         1024, description="Most tokens in one forward pass, padding included; on a GPU 16384 is better."
     )
-    threads: Annotated[int, Field(ge=0)] = Field(0, description="CPU threads of one forward pass; 0: as many as cores.")
+    threads: Annotated[int, Field(ge=0)] = Field(
+        0, description="CPU threads that score, each its own pairs; 0: all cores."
+    )
     queue_limit: Positive = Field(
         64, description="Searches that may wait for this model; beyond it: fallback 'overloaded'."
     )
