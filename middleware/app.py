@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -20,6 +21,8 @@ from middleware.observability import Metrics
 from middleware.personalization.store import Fetch, ProfileReader
 from middleware.proxy import SearchProxy
 from middleware.rerank.engine import Engine
+from middleware.rerank.redis_scores import connect_redis
+from middleware.rerank.score_memory import ScoreMemory
 from middleware.second_stage import SecondStage
 from middleware.upstream import Upstream, read_all
 
@@ -32,7 +35,7 @@ def create_app(
     *,
     upstream: Upstream | None = None,
     cluster: Cluster | None = None,
-    make_engine: Callable[[ModelSettings], Engine] = Engine,
+    make_engine: Callable[[ModelSettings], Engine] | None = None,
 ) -> Front:
     """The WSGI application for checked `settings`; models begin to load at once, in threads of their own.
 
@@ -46,6 +49,7 @@ def create_app(
         upstream.call_when_back(cluster.look_again)
     cluster.look_again()
     metrics = Metrics()
+    make_engine = make_engine or make_engine_maker(settings, metrics)
     engines = {name: make_engine(model) for name, model in settings.models.items()}
     for engine in engines.values():
         engine.start()
@@ -57,6 +61,16 @@ def create_app(
     flask.register_blueprint(make_blueprint(settings, proxy, engines, metrics, cluster))
     add_error_pages(flask)
     return Front(cluster.with_each(proxy), cluster.with_each(upstream.forward), flask)
+
+
+def make_engine_maker(settings: Settings, metrics: Metrics) -> Callable[[ModelSettings], Engine]:
+    """Engines that share one memory of scores."""
+    if not settings.scores.max_bytes:
+        return partial(Engine, watch=metrics)
+    shared = connect_redis(settings.scores)
+    if shared is not None:
+        atexit.register(shared.close)
+    return partial(Engine, watch=metrics, memory=ScoreMemory(settings.scores.max_bytes, shared))
 
 
 def _make_impatient_upstream(settings: Settings) -> Upstream:

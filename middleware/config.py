@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -255,6 +255,19 @@ class RankingSettings(Section):
     size: Positive = Field(1000, description="Rankings remembered at once by each worker.")
 
 
+class ScoreSettings(Section):
+    """The memory of the models' scores: a pair that was scored costs nothing when it is searched again."""
+
+    max_bytes: Annotated[int, Field(ge=0)] = Field(
+        64 * 1024 * 1024, description="Memory of each worker for scores, 160 bytes each; 0: every pair is scored anew."
+    )
+    redis_url: SecretStr | None = Field(
+        None, description="A Redis that all workers share, such as redis://HOST:6379/0."
+    )
+    redis_timeout_ms: Positive = Field(5, description="A Redis that takes longer is not waited for.")
+    redis_ttl_s: Positive = Field(86_400, description="How long a score stays in Redis.")
+
+
 class Settings(BaseSettings):
     """Everything in rerank.yml; the environment (ES_RERANK_UPSTREAM__URLS, ...) wins over the file."""
 
@@ -278,6 +291,7 @@ class Settings(BaseSettings):
     indices: Mapping[str, IndexSettings] = Field({"products": IndexSettings()}, description="Reranked indices by name.")
     profiles: ProfileSettings = ProfileSettings()
     rankings: RankingSettings = RankingSettings()
+    scores: ScoreSettings = ScoreSettings()
     budget_ms: Positive = Field(
         1000,
         description="Time for the second stage of one search; hits that it has no time for stay behind the others.",
