@@ -138,8 +138,8 @@ class ModelSettings(Section):
     max_tokens: Annotated[int, Field(ge=8, le=8192)] = Field(
         256, description="A pair is cut to this many tokens; the document gives way first."
     )
-    batch_tokens: Positive = Field(
-        1024, description="Most tokens in one forward pass, padding included; on a GPU 16384 is better."
+    batch_tokens: Positive | None = Field(
+        None, description="Most tokens in one forward pass, padding included; default: the backend's, 512 on a CPU."
     )
     threads: Annotated[int, Field(ge=0)] = Field(0, description="CPU threads of one forward pass; 0: as many as cores.")
     queue_limit: Positive = Field(
