@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -129,15 +129,23 @@ class ModelSettings(Section):
     source: str = Field(description="Local folder, or a hub name, with a sequence-classification head.")
     revision: str | None = Field(None, description="Hub revision; pin it in production.")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto: CUDA, else MPS, else CPU.")
-    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: bf16 on CUDA, fp32 elsewhere.")
+    precision: Literal["auto", "exact", "balanced", "fast"] = Field(
+        "auto",
+        description="exact: fp32. balanced: bf16. fast: 8-bit integers on CPUs. auto: balanced on CUDA, else exact.",
+    )
+    backend: Literal["auto", "torch", "onnx", "openvino"] = Field(
+        "auto", description="What runs the model; auto: the fastest that is installed and fits model and processor."
+    )
+    measure: bool = Field(False, description="Time every backend that fits at start, and take the fastest.")
     max_tokens: Annotated[int, Field(ge=8, le=8192)] = Field(
         256, description="A pair is cut to this many tokens; the document gives way first."
     )
-    batch_tokens: Positive = Field(
-        1024,
-        description="Most tokens in one forward pass, padding included; 16384 is better on a GPU, and for `remote`.",
+    batch_tokens: Positive | None = Field(
+        None, description="Most tokens in one forward pass, padding included; default: the backend's, 512 on a CPU."
     )
-    threads: Annotated[int, Field(ge=0)] = Field(0, description="CPU threads of one forward pass; 0: as many as cores.")
+    threads: Annotated[int, Field(ge=0)] = Field(
+        0, description="CPU threads that score, each its own pairs; 0: all cores."
+    )
     queue_limit: Positive = Field(
         64, description="Searches that may wait for this model; beyond it: fallback 'overloaded'."
     )
@@ -254,6 +262,19 @@ class RankingSettings(Section):
     size: Positive = Field(1000, description="Rankings remembered at once by each worker.")
 
 
+class ScoreSettings(Section):
+    """The memory of the models' scores: a pair that was scored costs nothing when it is searched again."""
+
+    max_bytes: Annotated[int, Field(ge=0)] = Field(
+        64 * 1024 * 1024, description="Memory of each worker for scores, 160 bytes each; 0: every pair is scored anew."
+    )
+    redis_url: SecretStr | None = Field(
+        None, description="A Redis that all workers share, such as redis://HOST:6379/0."
+    )
+    redis_timeout_ms: Positive = Field(5, description="A Redis that takes longer is not waited for.")
+    redis_ttl_s: Positive = Field(86_400, description="How long a score stays in Redis.")
+
+
 class Settings(BaseSettings):
     """Everything in rerank.yml; the environment (ES_RERANK_UPSTREAM__URLS, ...) wins over the file."""
 
@@ -277,6 +298,7 @@ class Settings(BaseSettings):
     indices: Mapping[str, IndexSettings] = Field({"products": IndexSettings()}, description="Reranked indices by name.")
     profiles: ProfileSettings = ProfileSettings()
     rankings: RankingSettings = RankingSettings()
+    scores: ScoreSettings = ScoreSettings()
     budget_ms: Positive = Field(
         1000,
         description="Time for the second stage of one search; hits that it has no time for stay behind the others.",

@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from middleware.app import create_app
-from middleware.config import Settings
+from middleware.app import bounded, create_app
+from middleware.config import ModelSettings, Settings
 from middleware.errors import (
     BackendError,
     DeadlineExceeded,
@@ -181,18 +181,9 @@ def test_raw_headers_of_our_server_are_taken_as_they_are():
     assert (request.headers, request.target, request.has_body) == (tuple(raw), "/%2F", False)
 
 
-def test_a_model_that_runs_elsewhere_is_waited_for_no_longer_than_the_budget_and_asked_for_much_at_once():
-    remote = {"servers": ["http://127.0.0.1:9"], "timeout_ms": 5000}
-    models = {
-        "far": {"source": "org/far", "remote": remote},
-        "farther": {"source": "org/farther", "remote": remote, "batch_tokens": 100},
-        "near": {"source": "org/near"},
-    }
-    seen = {}
-
-    def make_engine(model):
-        seen[model.source] = (model.remote and model.remote.timeout_ms, model.batch_tokens)
-        return FakeEngine(None)
-
-    create_app(Settings(models=models, budget_ms=300), upstream=FakeUpstream(), make_engine=make_engine)
-    assert seen == {"org/far": (300, 16_384), "org/farther": (300, 100), "org/near": (None, 1024)}
+def test_a_model_that_runs_elsewhere_is_waited_for_no_longer_than_the_budget():
+    far = ModelSettings(source="org/far", remote={"servers": ["http://127.0.0.1:9"], "timeout_ms": 5000})
+    assert bounded(far, 300).remote.timeout_ms == 300
+    assert bounded(far, 9000).remote.timeout_ms == 5000
+    near = ModelSettings(source="org/near")
+    assert bounded(near, 300) is near

@@ -17,14 +17,22 @@ Tokens = Mapping[str, Sequence[int]]
 
 
 class Backend(Protocol):
-    """One loaded model. Used by one thread at a time, since fast tokenizers are not thread-safe."""
+    """One loaded model.
+
+    `threads`: CPU threads that one call of `score` uses. `workers`: how many threads should call `score` at once for
+    the machine to be busy: its cores on a CPU (each with its own pairs, which gains more than splitting operations), 1
+    on a GPU.
+    """
+
+    threads: int
+    workers: int
 
     def encode(self, query_text: str, document_texts: Sequence[str]) -> Sequence[Tokens]:
-        """Tokens of each (query, document) pair, in the order of `document_texts`."""
+        """Tokens of each (query, document) pair, in the order of `document_texts`. One thread at a time."""
         ...
 
     def score(self, batch: Sequence[Tokens]) -> FloatArray:
-        """cross_encoder_score of each pair, shape (len(batch),), each in [0, 1]; one forward pass."""
+        """cross_encoder_score of each pair, shape (len(batch),), each in [0, 1]. Any number of threads at once."""
         ...
 
 
@@ -34,6 +42,6 @@ def load_backend(settings: ModelSettings) -> Backend:
         from middleware.rerank.backends.remote import RemoteBackend
 
         return RemoteBackend(settings)
-    from middleware.rerank.backends.torch import TorchBackend
+    from middleware.rerank.backends.choice import choose_backend
 
-    return TorchBackend(settings)
+    return choose_backend(settings)

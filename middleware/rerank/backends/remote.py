@@ -41,6 +41,8 @@ class RemoteBackend:
     """
 
     threads = 1
+    # A request costs more than a forward pass, and its server forms batches of its own.
+    batch_tokens = 16_384
 
     def __init__(self, settings: ModelSettings) -> None:
         if settings.remote is None:
