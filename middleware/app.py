@@ -51,7 +51,7 @@ def create_app(
     cluster.look_again()
     metrics = Metrics()
     make_engine = make_engine or make_engine_maker(settings, metrics)
-    engines = {name: make_engine(model) for name, model in settings.models.items()}
+    engines = {name: make_engine(_for_servers(model, settings.budget_ms)) for name, model in settings.models.items()}
     for engine in engines.values():
         engine.start()
         atexit.register(engine.stop)
@@ -75,12 +75,12 @@ def make_engine_maker(settings: Settings, metrics: Metrics) -> Callable[[ModelSe
 
     def make(model: ModelSettings) -> Engine:
         retry_s = _REMOTE_RETRY_S if model.remote else _LOAD_RETRY_S
-        return Engine(bounded(model, settings.budget_ms), watch=metrics, memory=memory, retry_s=retry_s)
+        return Engine(model, watch=metrics, memory=memory, retry_s=retry_s)
 
     return make
 
 
-def bounded(model: ModelSettings, budget_ms: int) -> ModelSettings:
+def _for_servers(model: ModelSettings, budget_ms: int) -> ModelSettings:
     """A model that runs elsewhere is waited for no longer than a search waits for it."""
     if model.remote is None:
         return model

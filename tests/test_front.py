@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from middleware.app import bounded, create_app
-from middleware.config import ModelSettings, Settings
+from middleware.app import create_app
+from middleware.config import Settings
 from middleware.errors import (
     BackendError,
     DeadlineExceeded,
@@ -182,8 +182,13 @@ def test_raw_headers_of_our_server_are_taken_as_they_are():
 
 
 def test_a_model_that_runs_elsewhere_is_waited_for_no_longer_than_the_budget():
-    far = ModelSettings(source="org/far", remote={"servers": ["http://127.0.0.1:9"], "timeout_ms": 5000})
-    assert bounded(far, 300).remote.timeout_ms == 300
-    assert bounded(far, 9000).remote.timeout_ms == 5000
-    near = ModelSettings(source="org/near")
-    assert bounded(near, 300) is near
+    remote = {"servers": ["http://127.0.0.1:9"], "timeout_ms": 5000}
+    models = {"far": {"source": "org/far", "remote": remote}, "near": {"source": "org/near"}}
+    seen = {}
+
+    def make_engine(model):
+        seen[model.source] = model.remote and model.remote.timeout_ms
+        return FakeEngine(None)
+
+    create_app(Settings(models=models, budget_ms=300), upstream=FakeUpstream(), make_engine=make_engine)
+    assert seen == {"org/far": 300, "org/near": None}

@@ -41,8 +41,7 @@ class RemoteBackend:
     """
 
     threads = 1
-    # A request costs more than a forward pass, and its server forms batches of its own.
-    batch_tokens = 16_384
+    batch_tokens = 16_384  # a request costs more than a forward pass, and the server forms batches of its own
 
     def __init__(self, settings: ModelSettings) -> None:
         if settings.remote is None:
