@@ -24,7 +24,7 @@ def make_blueprint(
     """The routes; each answers in Elasticsearch's JSON conventions."""
     ours = Blueprint("rerank", __name__, url_prefix=OURS)
 
-    @ours.get("/")
+    @ours.get("/", strict_slashes=False)
     def describe() -> Response:
         return jsonify(name="es-rerank", version=__version__, models=_models(engines))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import json
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -28,6 +27,7 @@ from middleware.upstream import Upstream, read_all
 
 _MAX_PROFILE_BYTES = 16 * 1024 * 1024
 _OWN_TIMEOUT_MS = 5000
+_RETRY_S, _REMOTE_RETRY_S = 60.0, 2.0
 
 
 def create_app(
@@ -64,13 +64,16 @@ def create_app(
 
 
 def make_engine_maker(settings: Settings, metrics: Metrics) -> Callable[[ModelSettings], Engine]:
-    """Engines that share one memory of scores."""
-    if not settings.scores.max_bytes:
-        return partial(Engine, watch=metrics)
-    shared = connect_redis(settings.scores)
+    """Engines that share one memory of scores; for a model that runs elsewhere they look again sooner."""
+    shared = connect_redis(settings.scores) if settings.scores.max_bytes else None
     if shared is not None:
         atexit.register(shared.close)
-    return partial(Engine, watch=metrics, memory=ScoreMemory(settings.scores.max_bytes, shared))
+    memory = ScoreMemory(settings.scores.max_bytes, shared) if settings.scores.max_bytes else None
+
+    def make(model: ModelSettings) -> Engine:
+        return Engine(model, watch=metrics, memory=memory, retry_s=_REMOTE_RETRY_S if model.remote else _RETRY_S)
+
+    return make
 
 
 def _make_impatient_upstream(settings: Settings) -> Upstream:

@@ -65,15 +65,51 @@ def serve(
 
     es-rerank serve --upstream http://localhost:9200 --config rerank.yml --bind 0.0.0.0:9280
     """
-    from middleware.config import load_settings
+    from middleware.config import Settings, load_settings
+    from middleware.front import WsgiApp
     from middleware.server import serve as run
+
+    def make_app(settings: Settings) -> WsgiApp:
+        from middleware.app import create_app  # only now: prometheus_client looks once where to keep its counts
+
+        return create_app(settings)
 
     overrides: dict[str, Any] = {
         "upstream": {"urls": upstream} if upstream else {},
         "server": {key: value for key, value in (("bind", bind), ("workers", workers), ("threads", threads)) if value},
         "models": {"default": {"source": model}} if model else {},
     }
-    run(lambda: load_settings(config, **{key: value for key, value in overrides.items() if value}))
+    run(lambda: load_settings(config, **{key: value for key, value in overrides.items() if value}), make_app)
+
+
+@app.command()
+def scorer(
+    config: Annotated[Path, typer.Option(help="rerank.yml; its `models` and `budget_ms` count.")],
+    bind: Annotated[str, typer.Option(help="host:port or unix:PATH to listen at.")],
+    model: Annotated[
+        str | None, typer.Option(help="Name under `models`; default: the default variant's, or the only one.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(help="Requests served at once.")] = None,
+) -> None:
+    """Run one model as a server, so that all workers of a proxy, or many proxies, share it and its batches.
+
+    It speaks text-embeddings-inference's /rerank and the /v1/rerank of Jina, vLLM and infinity. The proxy may have the
+    same rerank.yml: `models.NAME.remote.servers` is what it asks, and what this command leaves alone. Example:
+
+    es-rerank scorer --config rerank.yml --bind unix:/run/es-rerank/scorer.sock
+    """
+    from middleware.config import Settings, load_settings
+    from middleware.front import WsgiApp
+    from middleware.server import serve as run
+
+    def make_app(settings: Settings) -> WsgiApp:
+        from middleware.scorer import create_scorer  # only now, as in `serve`
+
+        return create_scorer(settings, model)
+
+    server: dict[str, Any] = {"bind": bind, "workers": 1} | ({"threads": threads} if threads else {})
+    load_settings(config, server=server).find_model(model)
+    run(lambda: load_settings(config, server=server), make_app)
 
 
 @app.command("check-config")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -19,19 +19,14 @@ from pydantic_settings import (
 )
 
 from middleware.config_file import first_error, read_config_file
+from middleware.config_remote import RemoteSettings
+from middleware.config_section import Positive, Section
 from middleware.errors import ConfigError
 from middleware.search.document import parse_template
 
 CONTROL = "control"
 ENV_PREFIX = "ES_RERANK_"
-Positive = Annotated[int, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
-
-
-class Section(BaseModel):
-    """One section of rerank.yml; unknown keys are errors, values never change after start."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class UpstreamSettings(Section):
@@ -134,18 +129,30 @@ class ModelSettings(Section):
     source: str = Field(description="Local folder, or a hub name, with a sequence-classification head.")
     revision: str | None = Field(None, description="Hub revision; pin it in production.")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto: CUDA, else MPS, else CPU.")
-    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: bf16 on CUDA, fp32 elsewhere.")
+    precision: Literal["auto", "exact", "balanced", "fast"] = Field(
+        "auto",
+        description="exact: fp32. balanced: bf16. fast: 8-bit integers on CPUs. auto: balanced on CUDA, else exact.",
+    )
+    backend: Literal["auto", "torch", "onnx", "openvino"] = Field(
+        "auto", description="What runs the model; auto: the fastest that is installed and fits model and processor."
+    )
+    measure: bool = Field(False, description="Time every backend that fits at start, and take the fastest.")
     max_tokens: Annotated[int, Field(ge=8, le=8192)] = Field(
         256, description="A pair is cut to this many tokens; the document gives way first."
     )
     batch_tokens: Positive | None = Field(
         None, description="Most tokens in one forward pass, padding included; default: the backend's, 512 on a CPU."
     )
-    threads: Annotated[int, Field(ge=0)] = Field(0, description="CPU threads of one forward pass; 0: as many as cores.")
+    threads: Annotated[int, Field(ge=0)] = Field(
+        0, description="CPU threads that score, each its own pairs; 0: all cores."
+    )
     queue_limit: Positive = Field(
         64, description="Searches that may wait for this model; beyond it: fallback 'overloaded'."
     )
     trust_remote_code: bool = Field(False, description="Run Python code that comes with the model.")
+    remote: RemoteSettings | None = Field(
+        None, description="Servers that score instead of this process; `source` is the model's name there."
+    )
 
     @field_validator("source")
     @classmethod
@@ -328,6 +335,14 @@ class Settings(BaseSettings):
             if model is not None and model not in self.models:
                 raise ConfigError(key, model, f"no such model; define it under models (there: {sorted(self.models)})")
         return self
+
+    def find_model(self, name: str | None) -> ModelSettings:
+        """The model called `name`; without a name the default variant's, or the first. Raises ConfigError."""
+        variant = self.variants.get(self.default_variant)
+        name = name or (variant and variant.model) or next(iter(self.models), None)
+        if name is None or name not in self.models:
+            raise ConfigError("models", name, f"no such model; name one of {sorted(self.models)} with --model")
+        return self.models[name]
 
 
 def load_settings(path: Path | None = None, **overrides: Any) -> Settings:

@@ -73,8 +73,10 @@ class UpstreamTimeout(UpstreamError):
 
 
 class RerankError(MiddlewareError):
-    """The second stage failed; never reaches a client, `fallback_reason` goes into `X-Rerank-Reason`."""
+    """The second stage failed: a search falls back, `fallback_reason` goes into `X-Rerank-Reason`; 503 elsewhere."""
 
+    status = 503
+    error_type = "rerank_exception"
     fallback_reason = "rerank_failed"
 
 

@@ -54,8 +54,15 @@ class FirstStage:
         self._max_bytes = settings.max_response_bytes
 
     def render(self, request: Request, asked: SearchRequest) -> SearchRequest:
-        """The request with its templates rendered by Elasticsearch; Unreadable where it does not render one."""
-        return asked.with_bodies([self._render(request, search) for search in asked.searches])
+        """The request with those of its templates rendered that Elasticsearch renders."""
+        return asked.with_bodies([self._try_to_render(request, search) for search in asked.searches])
+
+    def _try_to_render(self, request: Request, search: Search) -> Mapping[str, Any] | None:
+        try:
+            return self._render(request, search)
+        except Unreadable as error:
+            _log.info("template of %s not rendered: %s", request.path, error)
+            return None
 
     def _render(self, request: Request, search: Search) -> Mapping[str, Any]:
         wanted = {name: search.body[name] for name in _TEMPLATE if name in search.body}

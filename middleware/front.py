@@ -53,7 +53,7 @@ def read_request(environ: Environ) -> Request:
     headers = environ.get(RAW_HEADERS) or _headers_of(environ)
     names = {name.lower() for name, _ in headers}
     length = environ.get("CONTENT_LENGTH") or ""
-    declared = int(length) if length.isdigit() and "transfer-encoding" not in names else None
+    declared = int(length) if length.isascii() and length.isdecimal() and "transfer-encoding" not in names else None
     has_body = declared is not None or "transfer-encoding" in names
     return Request(
         method=environ["REQUEST_METHOD"],

@@ -77,8 +77,13 @@ class Metrics:
 
     def exposition(self) -> bytes:
         """Everything in Prometheus' text format."""
-        if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-            return generate_latest(self._registry)
-        gathered = CollectorRegistry()
-        multiprocess.MultiProcessCollector(gathered)  # type: ignore[no-untyped-call]
-        return generate_latest(gathered)
+        return expose(self._registry)
+
+
+def expose(registry: CollectorRegistry) -> bytes:
+    """What `registry` holds, in Prometheus' text format; where there are several workers, all of theirs."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return generate_latest(registry)
+    gathered = CollectorRegistry()
+    multiprocess.MultiProcessCollector(gathered)  # type: ignore[no-untyped-call]
+    return generate_latest(gathered)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -13,14 +12,11 @@ from middleware.experiments.assign import Assignment, assign
 from middleware.first_stage import FirstStage
 from middleware.message import Request
 from middleware.search.first_stage import Planned, beyond_window_target, is_sent_on
-from middleware.search.json_text import Unreadable
 from middleware.search.plan import Plan, Skip, make_plan
 from middleware.search.reasons import Reason
-from middleware.search.request import SearchRequest, read_request
+from middleware.search.request import Search, SearchRequest, read_request
 from middleware.search.sections import find_sections
 from middleware.search.target import SearchTarget
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +80,7 @@ class Planner:
         if early and not _may_hold_own_syntax(request):
             return PassThrough([early])
         headers = {name.lower(): value for name, value in reversed(request.headers)}
-        product = self._cluster.product
-        is_opensearch = product.distribution == "opensearch"
+        is_opensearch = self._cluster.product.distribution == "opensearch"
         max_bytes = self._settings.server.max_search_bytes
         asked = read_request(target, headers, request.body, max_bytes, is_opensearch=is_opensearch)
         if isinstance(asked, Reason):
@@ -93,12 +88,7 @@ class Planner:
         if early:
             return without_own_syntax(asked, [early])
         rendered = self._render(request, asked)
-        if isinstance(rendered, Reason):
-            return PassThrough([rendered])
-        variant, has_retrievers = str(assignment.variant), product.has_retrievers
-        plans = [
-            make_plan(search, variant, self._settings, has_retrievers=has_retrievers) for search in rendered.searches
-        ]
+        plans = [self._plan_search(rendered, search, str(assignment.variant)) for search in rendered.searches]
         if any(isinstance(plan, Plan) for plan in plans):
             return Planning(rendered, plans)
         return self._skip(asked, rendered, plans)
@@ -114,16 +104,15 @@ class Planner:
         is_ours = target.form.is_multi or find_sections(target.indices, self._settings.indices)
         return None if is_ours else Reason.INDEX_NOT_CONFIGURED
 
-    def _render(self, request: Request, asked: SearchRequest) -> SearchRequest | Reason:
-        if not asked.target.form.is_template:
-            return asked
-        if not any(find_sections(search.indices, self._settings.indices) for search in asked.searches):
-            return Reason.INDEX_NOT_CONFIGURED
-        try:
-            return self._first_stage.render(request, asked)
-        except Unreadable as error:
-            _log.info("template of %s not rendered: %s", request.path, error)
-            return Reason.NOT_RENDERED
+    def _render(self, request: Request, asked: SearchRequest) -> SearchRequest:
+        ours = any(find_sections(search.indices, self._settings.indices) for search in asked.searches)
+        return self._first_stage.render(request, asked) if asked.target.form.is_template and ours else asked
+
+    def _plan_search(self, asked: SearchRequest, search: Search, variant: str) -> Planned:
+        if find_sections(search.indices, self._settings.indices) and not asked.is_rendered(search):
+            return Skip(Reason.NOT_RENDERED)
+        has_retrievers = self._cluster.product.has_retrievers
+        return make_plan(search, variant, self._settings, has_retrievers=has_retrievers)
 
     def _skip(self, asked: SearchRequest, rendered: SearchRequest, plans: Sequence[Planned]) -> PassThrough | Planning:
         """No search is reranked; pages beyond the window go to the copies of the shards that the others came from."""

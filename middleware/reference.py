@@ -32,20 +32,22 @@ def _rows(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str
     for name, field in section.model_fields.items():
         key = f"{prefix}{name}"
         inner = _section_of(field.annotation)
-        named = get_origin(field.annotation) is not None and inner is not None
-        if inner is None:
+        named = get_origin(field.annotation) is not None and not _is_union(field.annotation)
+        if inner is None or _is_union(field.annotation):
             yield key, _default(field), field.description or ""
-        else:
+        if inner is not None:
             yield from _rows(inner, f"{key}.NAME." if named else f"{key}.")
 
 
 def _section_of(annotation: Any) -> type[BaseModel] | None:
-    """The section behind an annotation: itself, or the values of a mapping of sections."""
+    """The section behind an annotation: itself, the values of a mapping of sections, or one that may be left out."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    if get_origin(annotation) in (Union, UnionType, None):
-        return None
     return next((part for part in get_args(annotation) if isinstance(part, type) and issubclass(part, BaseModel)), None)
+
+
+def _is_union(annotation: Any) -> bool:
+    return get_origin(annotation) in (Union, UnionType)
 
 
 def _default(field: FieldInfo) -> str:

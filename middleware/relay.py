@@ -14,13 +14,15 @@ from typing import Any
 from gunicorn import util
 from gunicorn.http import wsgi
 from gunicorn.http.errors import ExpectationFailed, LimitRequestHeaders, LimitRequestLine, ParseException
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.gthread import _DEFER, ThreadWorker
 
 from middleware.errors import MiddlewareError, RequestError
 from middleware.front import RAW_HEADERS
 from middleware.message import CHUNK_BYTES, phrase
 from middleware.request_parser import ClientBody, HeadTimeout, RelayParser
 
+# A closed socket with unread bytes takes the answer back (RST), if the client has not read it by then.
+_LINGER_S, _LINGER_UNREAD_S = 0.05, 2.0
 _STATUS = {HeadTimeout: 408, LimitRequestLine: 414, ExpectationFailed: 417, LimitRequestHeaders: 431}
 
 
@@ -58,13 +60,18 @@ class RelayWorker(ThreadWorker):  # type: ignore[misc]
     def handle(self, conn: Any) -> Any:
         """Serve what comes on a connection, read by our parser; what is not kept is closed here.
 
-        gunicorn closes in its main loop, where a client that keeps its side open holds up everybody for two seconds.
+        gunicorn closes in its main loop, where a client that keeps its side open holds up everybody for two seconds;
+        and it waits in a thread for five seconds for a new client to say anything.
         """
+        if not conn.initialized and not conn.wait_for_data(0):
+            return _DEFER
         if conn.parser is None:
             conn.parser = RelayParser(self.cfg, conn.sock, conn.client, self.client_timeout_s)
         kept = super().handle(conn)
         if not kept:
-            util.close_graceful(conn.sock)
+            request = conn.parser.mesg
+            whole = request is not None and request.is_read
+            util.close_graceful(conn.sock, timeout=_LINGER_S if whole else _LINGER_UNREAD_S)
         return kept
 
     def finish_request(self, conn: Any, fs: Any) -> None:

@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 from gunicorn.http import Request, RequestParser
+from gunicorn.http.body import ChunkedReader
 from gunicorn.http.errors import ParseException
 from gunicorn.http.unreader import SocketUnreader
 
@@ -40,6 +41,12 @@ class RelayRequest(Request):  # type: ignore[misc]
     wire_headers: tuple[tuple[str, str], ...] = ()
     max_buffer_headers: int
 
+    @property
+    def is_read(self) -> bool:
+        """Whether the body was read to its end."""
+        reader = self.body.reader
+        return (reader.parser is None) if isinstance(reader, ChunkedReader) else reader.length == 0
+
     def parse(self, unreader: Any) -> bytes:
         """Read the head, of bounded size, and never with gunicorn's optional parser, which calls none of this."""
         self._use_fast = False
@@ -53,10 +60,13 @@ class RelayRequest(Request):  # type: ignore[misc]
         return line
 
     def parse_request_line(self, line_bytes: bytes) -> None:
-        """Let gunicorn read the line with those bytes percent-encoded, then keep the target as it came."""
-        super().parse_request_line(_HIGH_BYTE.sub(lambda found: b"%%%02X" % found[0][0], line_bytes))
-        if _HIGH_BYTE.search(line_bytes):
-            self.uri = line_bytes.split(b" ", 2)[1].decode("latin-1")
+        """Let gunicorn read the line with such bytes of the target percent-encoded, then keep the target as it came."""
+        method, _, rest = line_bytes.partition(b" ")
+        target, _, version = rest.rpartition(b" ")
+        encoded = _HIGH_BYTE.sub(lambda found: b"%%%02X" % found[0][0], target)
+        super().parse_request_line(line_bytes if encoded == target else b" ".join((method, encoded, version)))
+        if encoded != target:
+            self.uri = target.decode("latin-1")
 
     def parse_headers(self, data: bytes, from_trailer: bool = False) -> list[tuple[str, str]]:
         """gunicorn's headers; `wire_headers` are the same with the names as they came."""

@@ -15,7 +15,7 @@ from gunicorn.util import parse_address
 
 from middleware.config import Settings
 from middleware.errors import ConfigError
-from middleware.front import Front
+from middleware.front import WsgiApp
 from middleware.relay import relay_worker
 
 _KEEPALIVE_S = 75
@@ -28,9 +28,12 @@ _log = logging.getLogger(__name__)
 class Server(BaseApplication):  # type: ignore[misc]
     """The gunicorn application; `load_settings` is called again at every reload (SIGHUP)."""
 
-    def __init__(self, settings: Settings, load_settings: Callable[[], Settings]) -> None:
+    def __init__(
+        self, settings: Settings, load_settings: Callable[[], Settings], make_app: Callable[[Settings], WsgiApp]
+    ) -> None:
         self._settings = settings
         self._load_settings = load_settings
+        self._make_app = make_app
         super().__init__()
 
     def load_config(self) -> None:
@@ -55,11 +58,9 @@ class Server(BaseApplication):  # type: ignore[misc]
         _log.warning("reload: still listening at %s; server.bind takes effect after a restart", bind)
         return settings.model_copy(update={"server": settings.server.model_copy(update={"bind": bind})})
 
-    def load(self) -> Front:
+    def load(self) -> WsgiApp:
         """The application of one worker, made after the fork, so that every worker loads its own model."""
-        from middleware.app import create_app
-
-        return create_app(self._settings)
+        return self._make_app(self._settings)
 
 
 def gunicorn_settings(settings: Settings) -> dict[str, Any]:
@@ -86,8 +87,11 @@ def gunicorn_settings(settings: Settings) -> dict[str, Any]:
     }
 
 
-def serve(load_settings: Callable[[], Settings]) -> None:
-    """Serve until SIGTERM or SIGINT. Raises ConfigError where the settings are wrong, or the address is taken."""
+def serve(load_settings: Callable[[], Settings], make_app: Callable[[Settings], WsgiApp]) -> None:
+    """Serve until SIGTERM or SIGINT what `make_app` makes, called in each worker.
+
+    Raises ConfigError where the settings are wrong, or the address is taken.
+    """
     settings = load_settings()
     _check_address(settings.server.bind)
     folder = tempfile.mkdtemp(prefix="es-rerank-metrics-")
@@ -95,7 +99,7 @@ def serve(load_settings: Callable[[], Settings]) -> None:
     os.environ[_METRICS_FOLDER] = folder
     ours = os.getpid()
     try:
-        Server(settings, load_settings).run()
+        Server(settings, load_settings, make_app).run()
     finally:
         if os.getpid() == ours:  # a worker that ends comes by here as well
             shutil.rmtree(folder, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import ssl
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ _TARGET = ":target"
 # A node's answers to a request that it could not read as HTTP. Elasticsearch and OpenSearch then leave the connection
 # open and answer nothing more on it: whoever used it next would wait for the whole read timeout.
 _LAST_ANSWERS = (400, 408, 413, 414, 417, 431, 501, 505)
+# A node sends a Warning header for each deprecation that a request meets; http.client gives up after 100 headers.
+http.client._MAXHEADERS = 10_000  # type: ignore[attr-defined]
 
 
 class NodeUnreachable(UpstreamError):

@@ -187,6 +187,14 @@ def test_a_connection_that_the_node_answers_nothing_more_on_is_not_used_again(st
     node.close()
 
 
+def test_an_answer_may_have_hundreds_of_warnings(recorder):
+    warnings = b"".join(b'Warning: 299 Elasticsearch-7 "deprecated %d"\r\n' % number for number in range(500))
+    recorder.answer = lambda _request: b"HTTP/1.1 200 OK\r\n" + warnings + b"content-length: 2\r\n\r\nhi"
+    answer = make_upstream(recorder.url).forward(Request("GET", "/", (("Host", "shop"),)))
+    assert sum(name == "Warning" for name, _ in answer.headers) == 500
+    assert read_all(answer, 100) == b"hi"
+
+
 def test_a_node_that_never_answers_is_a_timeout():
     node = Dummy(lambda connection: connection.recv(1) and time.sleep(5))
     upstream = make_upstream(node.url, read_timeout_ms=200)

@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
-import typer
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
 
-app = typer.Typer(no_args_is_help=True, help="Train cross-encoders and find where they are kept.")
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from middleware.config import IndexSettings
+
+MOST_LOST = 0.005
+DEFAULT_TEMPLATE = IndexSettings().template
+
+
+class Precision(StrEnum):
+    """As in rerank.yml."""
+
+    exact = "exact"
+    balanced = "balanced"
+    fast = "fast"
+
+
+app = typer.Typer(no_args_is_help=True, help="Train cross-encoders, make them fast, and find where they are kept.")
 
 
 @app.callback()
 def _group() -> None:
-    """Train cross-encoders and find where they are kept."""
+    """Train cross-encoders, make them fast, and find where they are kept."""
 
 
 @app.command()
@@ -21,3 +41,46 @@ def demo() -> None:
     from middleware.learning.demo_model import ensure_demo_model
 
     typer.echo(ensure_demo_model())
+
+
+@app.command("export")
+def export_model(
+    source: Annotated[str, typer.Argument(help="Folder or hub name of a cross-encoder.")],
+    catalog: Annotated[
+        Path, typer.Option(help="Catalogue (.jsonl, .csv or .tsv, .gz too): real texts to calibrate on.")
+    ],
+    precision: Annotated[Precision, typer.Option(help="What to make it ready for.")] = Precision.fast,
+    template: Annotated[str, typer.Option(help="Document text, as in rerank.yml.")] = DEFAULT_TEMPLATE,
+    qrels: Annotated[Path | None, typer.Option(help="CSV query,doc_id,rating: reports the nDCG@10 lost.")] = None,
+    id_field: Annotated[str, typer.Option(help="Field of the catalogue that doc_id names.")] = "id",
+    max_tokens: Annotated[int, typer.Option(min=8, help="As in rerank.yml.")] = 256,
+    output: Annotated[Path | None, typer.Option(help="Also copy the model with its calibration here.")] = None,
+) -> None:
+    """Make a model ready for a faster precision, and say what that gains and loses.
+
+    8-bit integers need to know how large the model's inner values get; that is found on the catalogue, kept in the
+    cache by the hash of the weights, and used from then on wherever that model is served. Example:
+
+    es-rerank models export ./my-model --precision fast --catalog products.jsonl.gz --qrels judged.csv
+    """
+    from middleware.config import ModelSettings
+    from middleware.learning.export import copy_model, export
+    from middleware.learning.export_texts import read_catalog, read_judged
+
+    settings = ModelSettings(source=source, precision=precision.value, max_tokens=max_tokens, device="cpu")
+    console = Console(stderr=True)
+    with Progress(*Progress.get_default_columns(), console=console, transient=True) as progress:
+        task = progress.add_task("reading", total=None)
+
+        def step(what: str, done: int, steps: int) -> None:
+            progress.update(task, description=what, completed=done, total=steps)
+
+        texts = read_catalog(catalog, template, id_field)
+        judged = read_judged(qrels, texts.texts) if qrels else {}
+        folder, report = export(settings, texts, judged, step)
+    if output:
+        copy_model(source, folder, output)
+    console.print(f"kept in {output or folder}", soft_wrap=True, highlight=False)
+    typer.echo(str(report))
+    if (report.ndcg_lost or 0) > MOST_LOST:
+        console.print(f"more than {MOST_LOST:.1%} is lost: consider --precision balanced", style="yellow")

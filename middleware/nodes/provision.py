@@ -224,5 +224,9 @@ appender.file.strategy.max = 2
 rootLogger.level = info
 rootLogger.appenderRef.file.ref = file
 logger.deprecation.name = org.{engine.name}.deprecation
-logger.deprecation.level = error
+logger.deprecation.level = warn
+logger.deprecation.additivity = false
+logger.deprecation.appenderRef.header_warning.ref = header_warning
+appender.header_warning.type = HeaderWarningAppender
+appender.header_warning.name = header_warning
 """

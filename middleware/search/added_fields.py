@@ -12,7 +12,7 @@ from typing import Any
 from middleware.search.hits import Hit
 from middleware.search.json_text import Cursor, cut_members
 
-_SOURCE_PARAMETERS = ("_source", "_source_includes", "_source_excludes", "_source_include", "_source_exclude")
+SOURCE_PARAMETERS = ("_source", "_source_includes", "_source_excludes", "_source_include", "_source_exclude")
 _AGGREGATIONS = ("aggs", "aggregations")
 _NO_FIELD = "_es_rerank_no_such_field"
 _HIT_MEMBERS = ("fields", "ignored_field_values")
@@ -29,10 +29,24 @@ def choose_added_fields(
     """
     if not _is_source_restricted(body, parameters):
         return ()
-    if body.get("fields") and shield_top_hits(body) != body:
-        return ()  # whether top_hits take over the client's fields depends on the version of Elasticsearch
     patterns = [_compile(pattern) for pattern in _asked_patterns(body, parameters)]
     return tuple(path for path in wanted if not any(pattern.fullmatch(path) for pattern in patterns))
+
+
+def must_not_add(body: Mapping[str, Any], parameters: Mapping[str, str]) -> bool:
+    """Whether fields are needed that no request for everything can ask for, as top_hits would change with them.
+
+    Whether they take over the client's own `fields` depends on the version of Elasticsearch.
+    """
+    is_taken_over = bool(body.get("fields")) and shield_top_hits(body) != body
+    return is_taken_over and _is_source_restricted(body, parameters)
+
+
+def has_top_hits(body: Mapping[str, Any]) -> bool:
+    """Whether any aggregation of the body, or of the aggregation, is a top_hits."""
+    given = [body[name] for name in _AGGREGATIONS if isinstance(body.get(name), dict)]
+    inside = [aggregation for each in given for aggregation in each.values() if isinstance(aggregation, dict)]
+    return any("top_hits" in aggregation or has_top_hits(aggregation) for aggregation in inside)
 
 
 def shield_top_hits(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,7 +85,7 @@ def cut_added_fields(text: str, hit: Hit, added: Sequence[str]) -> list[Span]:
 
 def _is_source_restricted(body: Mapping[str, Any], parameters: Mapping[str, str]) -> bool:
     """Whether the client may get less than the whole `_source`; stored and script fields switch it off."""
-    if any(name in parameters for name in (*_SOURCE_PARAMETERS, "stored_fields")):
+    if any(name in parameters for name in (*SOURCE_PARAMETERS, "stored_fields")):
         return True
     return body.get("_source", True) is not True or "stored_fields" in body or "script_fields" in body
 

@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from middleware.search.added_fields import SOURCE_PARAMETERS, has_top_hits, must_not_add
 from middleware.search.hits import Hit
 from middleware.search.reasons import Reason
 
-SOURCE_PARAMETERS = ("_source", "_source_includes", "_source_excludes", "_source_include", "_source_exclude")
 _PER_HIT = ("highlight", "explain", "script_fields", "stored_fields", "docvalue_fields", "version")
 _LIGHT = frozenset((*_PER_HIT, "seq_no_primary_term", "_source"))
 _LIGHT_PARAMETERS = frozenset((*_PER_HIT, "seq_no_primary_term", *SOURCE_PARAMETERS))
@@ -25,7 +25,8 @@ _WHOLE_PARAMETERS = frozenset((
     "terminate_after", "track_total_hits", "request_cache",
     "suggest_field", "suggest_mode", "suggest_size", "suggest_text",
 ))  # fmt: skip
-_JOINS = ("nested", "has_child", "has_parent")
+# The joins that may have inner hits, and what each must have beside its query.
+_JOINS = {"nested": "path", "has_child": "type", "has_parent": "parent_type"}
 _NO_FIELDS = ("_none_", ["_none_"])
 
 
@@ -42,21 +43,25 @@ def choose_deferral(
     """Whether the page is fetched apart from a window of `window` hits: None where one request does as well.
 
     A rescore phase reads its own window, which the page's hits alone do not make up: where the client sees what it
-    did (`explain`), everything is asked at once, and so it is with a retriever. A Reason where neither way gives the
-    client what it asked for.
+    did (`explain`), everything is asked at once, and so it is with a retriever, and for a profile of the whole. A
+    Reason where neither way gives the client what it asked for.
     """
     hidden = parameters.get("stored_fields", body.get("stored_fields")) in _NO_FIELDS
     explained = body.get("explain") is True or parameters.get("explain") in ("", "true")
-    if ("rescore" in body and (explained or hidden)) or "retriever" in body:
+    if ("rescore" in body and (explained or hidden)) or "retriever" in body or body.get("profile") is True:
         return Reason.STORED_FIELDS_NONE if hidden else None
+    apart = hidden or must_not_add(body, parameters)
     heavy = explained or any(body.get(name) for name in ("highlight", "script_fields")) or _has_inner_hits(body)
-    return Deferral(tuple(fields)) if hidden or (heavy and page_size < window) else None
+    return Deferral(tuple(fields)) if apart or (heavy and page_size < window) else None
 
 
 def window_body(deferral: Deferral, body: Mapping[str, Any]) -> dict[str, Any]:
-    """The body without work on single hits, and with the source fields that the second stage reads."""
+    """The body without work on single hits, and with the source fields that the second stage reads.
+
+    Inner hits of the query's joins stay where there are top_hits: these have them, too.
+    """
     light = {name: value for name, value in body.items() if name not in _LIGHT}
-    if "query" in light:
+    if "query" in light and not has_top_hits(body):
         light["query"] = _without_inner_hits(light["query"])
     if isinstance(light.get("collapse"), dict):
         light["collapse"] = {name: value for name, value in light["collapse"].items() if name != "inner_hits"}
@@ -127,7 +132,7 @@ def _has_inner_hits(body: Mapping[str, Any]) -> bool:
     collapse = body.get("collapse")
     if isinstance(collapse, dict) and "inner_hits" in collapse:
         return True
-    return bool(_without_inner_hits(body.get("query")) != body.get("query"))
+    return not has_top_hits(body) and bool(_without_inner_hits(body.get("query")) != body.get("query"))
 
 
 def _without_inner_hits(node: Any) -> Any:
@@ -137,8 +142,8 @@ def _without_inner_hits(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
     clean = {name: _without_inner_hits(value) for name, value in node.items()}
-    for name in _JOINS:
+    for name, required in _JOINS.items():
         join = clean.get(name)
-        if isinstance(join, dict) and "inner_hits" in join and ("query" in join):
+        if isinstance(join, dict) and "inner_hits" in join and required in join:
             clean[name] = {key: value for key, value in join.items() if key != "inner_hits"}
     return clean

@@ -41,7 +41,7 @@ class Reason(StrEnum):
     RETRIEVER = "retriever", "uses `retriever` or `rank`, which bring a ranking of their own"
     STORED_FIELDS_NONE = (
         "stored_fields_none",
-        "`stored_fields: _none_` beside `rescore` or `retriever` leaves nothing to read",
+        "`stored_fields: _none_` beside `rescore`, `retriever` or `profile` leaves nothing to read",
     )
     NO_QUERY_TEXT = "no_query_text", "no text was searched for (match_all, filters, terms)"
     BEYOND_WINDOW = "beyond_window", "the page starts beyond the window"

@@ -77,14 +77,19 @@ class SearchRequest:
             return encode_body(self.searches[0].upstream_body)
         return encode_lines((search.header, search.upstream_body) for search in self.searches)
 
-    def with_bodies(self, rendered: Sequence[Mapping[str, Any]]) -> SearchRequest:
-        """The request after its templates were rendered to the bodies given, in order."""
+    def with_bodies(self, rendered: Sequence[Mapping[str, Any] | None]) -> SearchRequest:
+        """The request after its templates were rendered to the bodies given, in order; None: it was not."""
         read = {name: value for name, value in self.parameters.items() if name in _READ_BY_TEMPLATES}
+        parameters = {} if self.target.form.is_multi else read
         searches = tuple(
-            replace(search, body=body, template=search.body, parameters={} if self.target.form.is_multi else read)
+            search if body is None else replace(search, body=body, template=search.body, parameters=parameters)
             for search, body in zip(self.searches, rendered, strict=True)
         )
         return replace(self, searches=searches)
+
+    def is_rendered(self, search: Search) -> bool:
+        """Whether the search's body is a search body, not a template that could not be rendered."""
+        return search.template is not None or not self.target.form.is_template
 
 
 def read_request(

@@ -74,7 +74,7 @@ class CurlForms(forms.Forms):
         return self.call(f"/{self.index}/_search?q=title:iphone+title:case&size=50")
 
     def msearch(self) -> Any:
-        first, second = {"query": MATCH, "size": 50}, {"query": {"match": {"title": "red cable"}}}
+        first, second = {"query": MATCH, "size": 50}, {"query": {"match": {"title": "red cable"}}, "size": 50}
         return self.call("/_msearch", [{"index": self.index}, first, {"index": self.index}, second])
 
     def template(self) -> Any:

@@ -44,7 +44,7 @@ const forms = {
   search: () => find({ query: MATCH, size: 50 }),
   uri: () => find({}, { q: 'title:iphone title:case', size: 50 }),
   msearch: () => ask((...given) => client.msearch(...given), {}, [
-    { index }, { query: MATCH, size: 50 }, { index }, { query: { match: { title: 'red cable' } } }
+    { index }, { query: MATCH, size: 50 }, { index }, { query: { match: { title: 'red cable' } }, size: 50 }
   ], 'searches'),
   template: () => ask((...given) => client.searchTemplate(...given), { index }, {
     source: is7 ? TEMPLATE : JSON.stringify(TEMPLATE), params

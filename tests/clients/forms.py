@@ -78,7 +78,7 @@ class Forms:
         return self.client.search(index=self.index, q="title:iphone title:case", size=50)
 
     def msearch(self) -> Any:
-        first, second = {"query": MATCH, "size": 50}, {"query": {"match": {"title": "red cable"}}}
+        first, second = {"query": MATCH, "size": 50}, {"query": {"match": {"title": "red cable"}}, "size": 50}
         return self.client.msearch(body=[{"index": self.index}, first, {"index": self.index}, second])
 
     def template(self) -> Any:

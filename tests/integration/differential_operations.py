@@ -71,7 +71,7 @@ def _documents() -> list[Case]:
         ask(f"DELETE {doc}/2", note="again"),
         js("POST /twn-a-docs/_mget", {"ids": ["1", "none"]}),
         js("POST /_mget?filter_path=docs.found", {"docs": [{"_index": "twn-a-docs", "_id": "1"}]}),
-        js("POST /twn-a-docs/_termvectors/1?fields=title&field_statistics=false&realtime=false", {}),
+        js("POST /twn-a-docs/_termvectors/1?fields=title&field_statistics=false", {}),
         js("POST /twn-a-docs/_mtermvectors", {"ids": ["1"], "parameters": {"fields": ["title"], "field_statistics": False}}),
     ]  # fmt: skip
 

@@ -21,7 +21,7 @@ from middleware.search.formats import (
     split_stream,
     write_text,
 )
-from middleware.search.hits import read_search_response
+from middleware.search.hits import read_answer
 from middleware.search.json_text import Unreadable, replace_spans
 
 INDEX, STORED = "formats", "formats-stored"
@@ -98,10 +98,10 @@ SEARCHES: tuple[dict[str, Any], ...] = (
 PARAMETERS = ("", "pretty", "human", "pretty&human", "filter_path=hits.hits._score,aggregations", "typed_keys")
 
 
-@pytest.fixture(scope="module", params=["elasticsearch", "opensearch"])
-def node(request: pytest.FixtureRequest) -> str:
+@pytest.fixture(scope="module")
+def node(engine_url: str) -> str:
     """A node with the documents."""
-    url: str = request.getfixturevalue("upstream_url" if request.param == "elasticsearch" else "opensearch_url")
+    url = engine_url
     call(f"{url}/{INDEX}", method="DELETE")
     assert call(f"{url}/{INDEX}", MAPPING, method="PUT").status == 200
     for number, (body, media_type) in enumerate(write_documents()):
@@ -184,7 +184,7 @@ def test_a_binary_answer_says_what_the_json_answer_says(node, format):
 @pytest.mark.parametrize("format", NOT_JSON)
 def test_scores_are_spelt_as_the_engine_spells_them(node, format):
     answer = search(node, SEARCHES[1], "", format)
-    response = read_search_response(read_text(answer.body, format).encode())
+    (response,) = read_answer(read_text(answer.body, format), is_multi=False).responses
     spans = []
     for hit in response.hits:
         score = hit.member("_score")

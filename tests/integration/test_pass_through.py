@@ -154,6 +154,10 @@ def test_a_search_that_is_switched_off_goes_through_with_only_our_two_headers_ad
         (b"GET /x HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", b"400"),
         (b"GARBAGE\r\n\r\n", b"400"),
         (b"GET /x HTTP/1.1\r\nHost: a\r\nX-Big: " + b"b" * 70_000 + b"\r\n\r\n", b"431"),
+        (b"GET /x HTTP/1.1\r\n" + b"".join(b"X-%d: %b\r\n" % (number, b"b" * 60_000) for number in range(20)), b"431"),
+        (b"GET /" + b"x" * 1_100_000, b"414"),
+        ("GÉT /x HTTP/1.1\r\nHost: a\r\n\r\n".encode(), b"400"),
+        (b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: wonders\r\n\r\n{}", b"417"),
     ],
 )
 def test_a_request_that_is_not_http_gets_an_error_in_elasticsearchs_shape(port, request_bytes, status):

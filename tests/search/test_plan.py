@@ -156,7 +156,6 @@ def test_what_is_not_our_syntax_is_left_to_elasticsearch(rerank) -> None:
         ({"_source": False, "docvalue_fields": [{"field": "title", "format": "x"}]}, "", ("variants.color",)),
         ({"_source": False}, "?docvalue_fields=x,title", ("variants.color",)),
         ({"_source": False, "collapse": {"field": "title"}}, "", ("variants.color",)),
-        ({"_source": False, "fields": ["x"], "aggs": {"a": {"top_hits": {}}}}, "", ()),
         ({"_source": False, "fields": ["x"], "aggs": {"a": {"top_hits": {"fields": ["y"]}}}}, "",
          ("title", "variants.color")),
     ],
@@ -195,3 +194,11 @@ def test_every_reason_of_the_plan_is_tested_here() -> None:
         *list(Reason)[list(Reason).index(Reason.NO_HITS) :],
     }
     assert tested == set(Reason) - decided_later
+
+
+def test_fields_that_top_hits_would_take_over_are_asked_for_apart() -> None:
+    body = {**MATCH, "_source": False, "fields": ["x"], "aggs": {"a": {"top_hits": {}}}}
+    found = planned(body)
+    assert (found.added_fields, found.deferral is not None) == ((), True)
+    assert sent_body(body)["fields"] == ["x"]
+    assert sent_body(body)["_source"] == ["title", "variants.color"]

@@ -17,19 +17,31 @@ Tokens = Mapping[str, Sequence[int]]
 
 
 class Backend(Protocol):
-    """One loaded model. Used by one thread at a time, since fast tokenizers are not thread-safe."""
+    """One loaded model.
+
+    `threads`: CPU threads that one call of `score` uses. `workers`: how many threads should call `score` at once for
+    the machine to be busy: its cores on a CPU (each with its own pairs, which gains more than splitting operations), 1
+    on a GPU.
+    """
+
+    threads: int
+    workers: int
 
     def encode(self, query_text: str, document_texts: Sequence[str]) -> Sequence[Tokens]:
-        """Tokens of each (query, document) pair, in the order of `document_texts`."""
+        """Tokens of each (query, document) pair, in the order of `document_texts`. One thread at a time."""
         ...
 
     def score(self, batch: Sequence[Tokens]) -> FloatArray:
-        """cross_encoder_score of each pair, shape (len(batch),), each in [0, 1]; one forward pass."""
+        """cross_encoder_score of each pair, shape (len(batch),), each in [0, 1]. Any number of threads at once."""
         ...
 
 
 def load_backend(settings: ModelSettings) -> Backend:
-    """The backend for a model, with its weights in memory. Raises ModelUnavailable."""
-    from middleware.rerank.backends.torch import TorchBackend
+    """The backend for a model, with its weights in memory or at its servers. Raises ModelUnavailable."""
+    if settings.remote is not None:
+        from middleware.rerank.backends.remote import RemoteBackend
 
-    return TorchBackend(settings)
+        return RemoteBackend(settings)
+    from middleware.rerank.backends.choice import choose_backend
+
+    return choose_backend(settings)

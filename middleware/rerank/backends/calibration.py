@@ -1,0 +1,42 @@
+"""What a catalogue's texts showed of a model's inner values, kept by the hash of its weights and found at load."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from middleware.config import cache_dir
+from middleware.rerank.backends.graph import Ranges
+
+CALIBRATION_FILE = "es_rerank_calibration.npz"
+
+
+def find_ranges(weight_files: Sequence[Path]) -> Ranges | None:
+    """The calibration that lies beside the weights, or in our cache; None where the model was never exported."""
+    for file in (weight_files[0].parent / CALIBRATION_FILE, export_folder(weight_files) / CALIBRATION_FILE):
+        if file.is_file():
+            with np.load(file, allow_pickle=False) as arrays:
+                return {name: arrays[name] for name in arrays.files}
+    return None
+
+
+def save_ranges(ranges: Ranges, file: Path) -> None:
+    """All or nothing: written beside, then renamed."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = file.with_name(f"{file.stem}.{os.getpid()}.npz")
+    np.savez(unfinished, **ranges)  # type: ignore[arg-type]  # its names are operations, never allow_pickle
+    unfinished.replace(file)
+
+
+def export_folder(weight_files: Sequence[Path]) -> Path:
+    """Where an export of these weights is kept: a folder named by the hash of their bytes."""
+    digest = hashlib.sha256()
+    for file in weight_files:
+        with file.open("rb") as opened:
+            while block := opened.read(1 << 20):
+                digest.update(block)
+    return cache_dir() / "exports" / digest.hexdigest()[:16]

@@ -1,0 +1,47 @@
+"""Pairs of like length side by side as arrays, in passes small enough to stay in a core's cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from middleware.rerank.backends import FloatArray, Tokens
+from middleware.rerank.backends.graph import BIAS, IDS, KINDS
+
+TOKENS_PER_PASS = 512
+"""Padding included. Fewer: each operation's own cost shows; more: its input falls out of the cache."""
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+def in_passes(batch: Sequence[Tokens], run: Callable[[Arrays], FloatArray]) -> FloatArray:
+    """What `run` returns for each pair, shape (len(batch), labels): pairs sorted by length, a few in each pass."""
+    lengths = [len(tokens["input_ids"]) for tokens in batch]
+    by_length = sorted(range(len(batch)), key=lengths.__getitem__)
+    results: list[FloatArray] = []
+    start = 0
+    while start < len(by_length):
+        end = start + 1
+        while end < len(by_length) and (end + 1 - start) * lengths[by_length[end]] <= TOKENS_PER_PASS:
+            end += 1
+        results.append(run(padded([batch[row] for row in by_length[start:end]])))
+        start = end
+    together = np.concatenate(results)
+    in_order = np.empty_like(together)
+    in_order[by_length] = together
+    return in_order
+
+
+def padded(batch: Sequence[Tokens]) -> Arrays:
+    """The graph's inputs, each row padded to the longest."""
+    lengths = np.array([len(tokens["input_ids"]) for tokens in batch])
+    there = np.arange(lengths.max()) < lengths[:, None]
+    arrays: dict[str, NDArray[Any]] = {name: np.zeros(there.shape, dtype=np.int64) for name in (IDS, KINDS)}
+    for name, array in arrays.items():
+        if name in batch[0]:
+            array[there] = np.concatenate([tokens[name] for tokens in batch])
+    arrays[BIAS] = np.where(there, np.float32(0), np.float32(-1e9))[:, None, None, :]
+    return arrays

@@ -1,0 +1,126 @@
+"""`es-rerank scorer`: our engine behind the rerank calls of others, so that many proxies share one model's batches."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import time
+from collections.abc import Callable, Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from middleware import __version__
+from middleware.config import ModelSettings, Settings
+from middleware.errors import DeadlineExceeded, MiddlewareError, ModelUnavailable
+from middleware.front import Environ, StartResponse, read_request
+from middleware.message import Request, Response
+from middleware.observability import expose
+from middleware.rerank.backends.rerank_call import BUDGET_HEADER
+from middleware.rerank.engine import Engine
+from middleware.scorer_messages import (
+    MAX_DOCUMENTS,
+    BadCall,
+    TooLarge,
+    UnknownCall,
+    failure_answer,
+    json_answer,
+    read_call,
+)
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 2.0, 5.0)
+_log = logging.getLogger(__name__)
+
+
+class Scorer:
+    """A WSGI application: POST /rerank, /v1/rerank and /v2/rerank; GET /info, /health and /metrics."""
+
+    def __init__(self, settings: Settings, model: ModelSettings, engine: Engine) -> None:
+        self._budget_ms = float(settings.budget_ms)
+        self._max_bytes = settings.server.max_search_bytes
+        self._threads = settings.server.threads
+        self._model = model
+        self._engine = engine
+        self._registry = CollectorRegistry()
+        self._seconds = Histogram(
+            "es_rerank_scorer_seconds", "Time of one rerank call.", buckets=_SECONDS, registry=self._registry
+        )
+        self._calls = Counter("es_rerank_scorer_calls", "Rerank calls by status.", ("status",), registry=self._registry)
+        self._documents = Counter("es_rerank_scorer_documents", "Documents scored.", registry=self._registry)
+        self._doors: dict[tuple[str, str], Callable[[Request], Response]] = {
+            ("GET", "/info"): self._info,
+            ("GET", "/health"): self._health,
+            ("GET", "/metrics"): self._metrics,
+            **{("POST", path): self._rerank for path in ("/rerank", "/v1/rerank", "/v2/rerank")},
+        }
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        request = read_request(environ)
+        door = self._doors.get((request.method, request.path))
+        try:
+            if door is None:
+                raise UnknownCall(f"{request.method} {request.path} is not served here")
+            response = door(request)
+        except MiddlewareError as error:
+            if error.status >= 500:
+                _log.warning("%s: %s", request.path, error)
+            response = failure_answer(error, is_tei=not request.path.startswith("/v"))
+        if request.method == "POST":
+            self._calls.labels(response.status).inc()
+        start_response(response.status_line, list(response.headers))
+        return response.body
+
+    def _rerank(self, request: Request) -> Response:
+        started = time.perf_counter()
+        request = request.started(self._max_bytes)
+        if len(request.body) > self._max_bytes:
+            raise TooLarge(f"the body is longer than {self._max_bytes} bytes")
+        call = read_call(request.body)
+        budget_ms = self._read_budget(request) - (time.perf_counter() - started) * 1000
+        scores = self._engine.score(call.query_text, call.document_texts, budget_ms=budget_ms)
+        if len(scores) < len(call.document_texts):
+            raise DeadlineExceeded(f"{len(scores)} of {len(call.document_texts)} documents were scored in time")
+        self._documents.inc(len(scores))
+        self._seconds.observe(time.perf_counter() - started)
+        return call.answer(scores.tolist(), self._engine.name)
+
+    def _read_budget(self, request: Request) -> float:
+        told = request.header(BUDGET_HEADER)
+        try:
+            budget_ms = float(told) if told else self._budget_ms
+        except ValueError as error:
+            raise BadCall(f"{BUDGET_HEADER} must be a number of milliseconds") from error
+        if not 0 < budget_ms < float("inf"):
+            raise BadCall(f"{BUDGET_HEADER} must be above 0")
+        return budget_ms
+
+    def _info(self, _request: Request) -> Response:
+        """What text-embeddings-inference tells of itself."""
+        return json_answer(
+            {
+                "model_id": self._engine.name,
+                "model_sha": self._model.revision,
+                "model_type": {"reranker": {"id2label": {"0": "relevant"}, "label2id": {"relevant": 0}}},
+                "max_concurrent_requests": self._threads,
+                "max_input_length": self._model.max_tokens,
+                "max_client_batch_size": MAX_DOCUMENTS,
+                "auto_truncate": True,
+                "version": __version__,
+            }
+        )
+
+    def _health(self, _request: Request) -> Response:
+        if not self._engine.ready:
+            raise ModelUnavailable(self._engine.error or f"{self._engine.name} is still loading")
+        return json_answer({"status": "ok"})
+
+    def _metrics(self, _request: Request) -> Response:
+        return Response(200, (("content-type", "text/plain; version=0.0.4; charset=utf-8"),), (expose(self._registry),))
+
+
+def create_scorer(settings: Settings, name: str | None = None) -> Scorer:
+    """The WSGI application for one model of `settings`; it loads in a thread of its own. Raises ConfigError."""
+    model = settings.find_model(name).model_copy(update={"remote": None})
+    engine = Engine(model)
+    engine.start()
+    atexit.register(engine.stop)
+    return Scorer(settings, model, engine)

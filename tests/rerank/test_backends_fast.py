@@ -1,0 +1,108 @@
+"""The graph of our own: RoBERTa as well as BERT, 8-bit arithmetic near fp32, many threads at once."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from tiny_model import WORDS
+
+from middleware.config import ModelSettings
+from middleware.rerank.backends import load_backend
+from middleware.rerank.backends.calibration import CALIBRATION_FILE, find_ranges, save_ranges
+
+torch = pytest.importorskip("torch")
+
+LOSSY = [("onnx", "fast"), ("openvino", "fast"), ("openvino", "balanced"), ("torch", "balanced")]
+QUERY = "red phone case"
+RNG = np.random.default_rng(3)
+DOCUMENTS = [" ".join(RNG.choice(WORDS, size=size)) for size in RNG.integers(1, 40, size=60)]
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("ES_RERANK_CACHE", str(tmp_path / "cache"))
+
+
+def load(folder, backend, precision="exact", **settings):
+    pytest.importorskip({"onnx": "onnxruntime"}.get(backend, backend))
+    settings = {"device": "cpu", "max_tokens": 64, **settings}
+    return load_backend(ModelSettings(source=str(folder), backend=backend, precision=precision, **settings))
+
+
+def score(backend):
+    return backend.score(backend.encode(QUERY, DOCUMENTS))
+
+
+def tau(left, right):
+    """Kendall's tau-a."""
+    signs = [np.sign(scores[:, None] - scores[None, :]) for scores in (left, right)]
+    return float((signs[0] * signs[1]).sum() / (len(left) * (len(left) - 1)))
+
+
+@pytest.mark.parametrize(("backend", "precision"), LOSSY)
+def test_lossy_arithmetic_keeps_the_order_all_but_a_little(tiny_model, backend, precision):
+    folder = tiny_model()
+    exact, lossy = score(load(folder, "torch")), score(load(folder, backend, precision))
+    assert tau(exact, lossy) > 0.8  # weights as large as these are harder than any trained ones
+    assert np.abs(lossy - exact).mean() < 0.2 * exact.std()
+    assert not np.array_equal(lossy, exact)
+
+
+@pytest.mark.parametrize("backend", ["onnx", "openvino"])
+def test_a_roberta_scores_as_transformers_does(tmp_path, tiny_model, backend):
+    from transformers import RobertaConfig, RobertaForSequenceClassification
+
+    folder = tiny_model()
+    config = RobertaConfig(
+        vocab_size=200,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=130,
+        type_vocab_size=1,
+        num_labels=1,
+        initializer_range=0.4,
+        pad_token_id=1,
+    )
+    torch.manual_seed(1)
+    RobertaForSequenceClassification(config).save_pretrained(folder)
+    ours = load(folder, backend)
+    pairs = [{"input_ids": [2, *RNG.integers(5, 200, size=size), 3]} for size in (3, 9, 30, 9)]
+    model = RobertaForSequenceClassification.from_pretrained(folder).eval()
+    with torch.inference_mode():
+        expected = [model(torch.tensor([pair["input_ids"]])).logits.sigmoid().item() for pair in pairs]
+    np.testing.assert_allclose(ours.score(pairs), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("backend", "precision"), [("onnx", "exact"), ("torch", "exact"), *LOSSY])
+def test_many_threads_at_once_get_what_one_gets(tiny_model, backend, precision):
+    loaded = load(tiny_model(), backend, precision, threads=2)
+    pairs = [loaded.encode(QUERY, DOCUMENTS[start : start + 10]) for start in range(0, 60, 10)]
+    alone = [loaded.score(each) for each in pairs]
+    with ThreadPoolExecutor(6) as threads:
+        together = list(threads.map(loaded.score, pairs))
+    np.testing.assert_allclose(np.concatenate(together), np.concatenate(alone), atol=1e-6)
+
+
+def test_a_calibration_is_found_by_the_weights_wherever_they_lie(tiny_model, tmp_path, monkeypatch):
+    from middleware.rerank.backends.calibration import export_folder
+
+    weights = [tiny_model() / "model.safetensors"]
+    assert find_ranges(weights) is None
+    save_ranges({"0.qkv": np.ones(3, np.float32)}, export_folder(weights) / CALIBRATION_FILE)
+    copy = tmp_path / "elsewhere" / "model.safetensors"
+    copy.parent.mkdir()
+    copy.write_bytes(weights[0].read_bytes())
+    assert set(find_ranges([copy])) == {"0.qkv"}
+    copy.write_bytes(weights[0].read_bytes() + b" ")
+    assert find_ranges([copy]) is None
+
+
+def test_a_pair_longer_than_one_pass_is_still_scored(tiny_model):
+    loaded, reference = load(tiny_model(), "onnx", max_tokens=128), load(tiny_model(), "torch", max_tokens=128)
+    texts = ["red phone " * 80, "blue", *["case " * 70] * 9]
+    scores = [each.score(each.encode(QUERY, texts)) for each in (loaded, reference)]
+    np.testing.assert_allclose(scores[0], scores[1], atol=1e-5)
