@@ -27,7 +27,8 @@ from middleware.upstream import Upstream, read_all
 
 _MAX_PROFILE_BYTES = 16 * 1024 * 1024
 _OWN_TIMEOUT_MS = 5000
-_RETRY_S, _REMOTE_RETRY_S = 60.0, 2.0
+_LOAD_RETRY_S = 60.0
+_REMOTE_RETRY_S = 2.0
 
 
 def create_app(
@@ -50,7 +51,7 @@ def create_app(
     cluster.look_again()
     metrics = Metrics()
     make_engine = make_engine or make_engine_maker(settings, metrics)
-    engines = {name: make_engine(model) for name, model in settings.models.items()}
+    engines = {name: make_engine(_for_servers(model, settings.budget_ms)) for name, model in settings.models.items()}
     for engine in engines.values():
         engine.start()
         atexit.register(engine.stop)
@@ -64,16 +65,27 @@ def create_app(
 
 
 def make_engine_maker(settings: Settings, metrics: Metrics) -> Callable[[ModelSettings], Engine]:
-    """Engines that share one memory of scores; for a model that runs elsewhere they look again sooner."""
-    shared = connect_redis(settings.scores) if settings.scores.max_bytes else None
-    if shared is not None:
-        atexit.register(shared.close)
-    memory = ScoreMemory(settings.scores.max_bytes, shared) if settings.scores.max_bytes else None
+    """Engines that share one memory of scores; a model that runs elsewhere is looked for sooner than one to load."""
+    memory = None
+    if settings.scores.max_bytes:
+        shared = connect_redis(settings.scores)
+        if shared is not None:
+            atexit.register(shared.close)
+        memory = ScoreMemory(settings.scores.max_bytes, shared)
 
     def make(model: ModelSettings) -> Engine:
-        return Engine(model, watch=metrics, memory=memory, retry_s=_REMOTE_RETRY_S if model.remote else _RETRY_S)
+        retry_s = _REMOTE_RETRY_S if model.remote else _LOAD_RETRY_S
+        return Engine(model, watch=metrics, memory=memory, retry_s=retry_s)
 
     return make
+
+
+def _for_servers(model: ModelSettings, budget_ms: int) -> ModelSettings:
+    """A model that runs elsewhere is waited for no longer than a search waits for it."""
+    if model.remote is None:
+        return model
+    remote = model.remote.model_copy(update={"timeout_ms": min(model.remote.timeout_ms, budget_ms)})
+    return model.model_copy(update={"remote": remote})
 
 
 def _make_impatient_upstream(settings: Settings) -> Upstream:

@@ -140,9 +140,8 @@ class Engine:
                 return
         backend, keys = loaded
         workers = max(1, backend.workers)
-        batch_tokens = self._settings.batch_tokens
-        if batch_tokens is None:
-            batch_tokens = int(getattr(backend, "batch_tokens", _BATCH_TOKENS))
+        own_batch_tokens: int = getattr(backend, "batch_tokens", _BATCH_TOKENS)
+        batch_tokens = self._settings.batch_tokens or own_batch_tokens
         queue = PairQueue(limit=self._settings.queue_limit, batch_tokens=batch_tokens, workers=workers, pace=pace)
         threads = [self._start_worker(backend, queue, number) for number in range(workers)]
         self._feeder = Feeder(backend, queue, self.name, self._watch, self._memory, keys)

@@ -50,7 +50,14 @@ def second_stage(tiny_model):
 
     def make(**sections):
         folder = str(tiny_model())
-        model = {"source": folder, "device": "cpu", "precision": "exact", "max_tokens": 64, "batch_tokens": 256}
+        model = {
+            "source": folder,
+            "device": "cpu",
+            "precision": "exact",
+            "backend": "torch",
+            "max_tokens": 64,
+            "batch_tokens": 256,
+        }
         settings = Settings.model_validate(
             {
                 "models": {"tiny": model},

@@ -126,7 +126,7 @@ def test_settings_that_change_scores_change_the_keys_and_others_do_not(folder) -
         return make_keys(ModelSettings(source=str(folder), **settings), FakeBackend()).revision
 
     assert revision() == revision(batch_tokens=7, queue_limit=7)
-    assert len({revision(), revision(max_tokens=77), revision(precision="fast")}) == 3
+    assert len({revision(), revision(max_tokens=77), revision(precision="balanced")}) == 3
 
 
 def test_case_is_folded_only_where_the_tokenizer_folds_it(folder) -> None:
