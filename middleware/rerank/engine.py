@@ -139,7 +139,7 @@ class Engine:
             if self._stopping.wait(self._retry_s):
                 return
         backend, keys = loaded
-        workers = max(1, getattr(backend, "workers", 1))
+        workers = max(1, backend.workers)
         own_batch_tokens: int = getattr(backend, "batch_tokens", _BATCH_TOKENS)
         batch_tokens = self._settings.batch_tokens or own_batch_tokens
         queue = PairQueue(limit=self._settings.queue_limit, batch_tokens=batch_tokens, workers=workers, pace=pace)
