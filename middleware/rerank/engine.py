@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
@@ -54,7 +55,7 @@ class Engine:
         self._stopping = Event()
         self._loader = Thread(target=self._run, name=f"rerank-{self.name}", daemon=True)
 
-    @property
+    @cached_property
     def name(self) -> str:
         """What clients see of the model: a local folder's own name, or the hub name."""
         source = self._settings.source
