@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from middleware.rerank.backends import FloatArray, Tokens
 from middleware.rerank.backends.graph import BIAS, IDS, KINDS
 
-TOKENS_PER_PASS = 512
+TOKENS_PER_PASS = 256
 """Padding included. Fewer: each operation's own cost shows; more: its input falls out of the cache."""
 
 Arrays = Mapping[str, NDArray[Any]]
