@@ -20,11 +20,14 @@ from middleware.observability import Metrics
 from middleware.personalization.store import Fetch, ProfileReader
 from middleware.proxy import SearchProxy
 from middleware.rerank.engine import Engine
+from middleware.rerank.redis_scores import connect_redis
+from middleware.rerank.score_memory import ScoreMemory
 from middleware.second_stage import SecondStage
 from middleware.upstream import Upstream, read_all
 
 _MAX_PROFILE_BYTES = 16 * 1024 * 1024
 _OWN_TIMEOUT_MS = 5000
+_LOAD_RETRY_S = 60.0
 _REMOTE_RETRY_S = 2.0
 
 
@@ -47,8 +50,8 @@ def create_app(
         upstream.call_when_back(cluster.look_again)
     cluster.look_again()
     metrics = Metrics()
-    make_engine = make_engine or _make_engine
-    engines = {name: make_engine(model) for name, model in settings.models.items()}
+    make_engine = make_engine or make_engine_maker(settings, metrics)
+    engines = {name: make_engine(_for_servers(model, settings.budget_ms)) for name, model in settings.models.items()}
     for engine in engines.values():
         engine.start()
         atexit.register(engine.stop)
@@ -61,9 +64,28 @@ def create_app(
     return Front(cluster.with_each(proxy), cluster.with_each(upstream.forward), flask)
 
 
-def _make_engine(model: ModelSettings) -> Engine:
-    """An engine that looks again for a model that runs elsewhere sooner than it would load one again."""
-    return Engine(model, retry_s=_REMOTE_RETRY_S) if model.remote else Engine(model)
+def make_engine_maker(settings: Settings, metrics: Metrics) -> Callable[[ModelSettings], Engine]:
+    """Engines that share one memory of scores; a model that runs elsewhere is looked for sooner than one to load."""
+    memory = None
+    if settings.scores.max_bytes:
+        shared = connect_redis(settings.scores)
+        if shared is not None:
+            atexit.register(shared.close)
+        memory = ScoreMemory(settings.scores.max_bytes, shared)
+
+    def make(model: ModelSettings) -> Engine:
+        retry_s = _REMOTE_RETRY_S if model.remote else _LOAD_RETRY_S
+        return Engine(model, watch=metrics, memory=memory, retry_s=retry_s)
+
+    return make
+
+
+def _for_servers(model: ModelSettings, budget_ms: int) -> ModelSettings:
+    """A model that runs elsewhere is waited for no longer than a search waits for it."""
+    if model.remote is None:
+        return model
+    remote = model.remote.model_copy(update={"timeout_ms": min(model.remote.timeout_ms, budget_ms)})
+    return model.model_copy(update={"remote": remote})
 
 
 def _make_impatient_upstream(settings: Settings) -> Upstream:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -140,8 +140,8 @@ class ModelSettings(Section):
     max_tokens: Annotated[int, Field(ge=8, le=8192)] = Field(
         256, description="A pair is cut to this many tokens; the document gives way first."
     )
-    batch_tokens: Positive = Field(
-        1024, description="Most tokens in one forward pass, padding included; on a GPU 16384 is better."
+    batch_tokens: Positive | None = Field(
+        None, description="Most tokens in one forward pass, padding included; default: the backend's, 512 on a CPU."
     )
     threads: Annotated[int, Field(ge=0)] = Field(
         0, description="CPU threads that score, each its own pairs; 0: all cores."
@@ -262,6 +262,19 @@ class RankingSettings(Section):
     size: Positive = Field(1000, description="Rankings remembered at once by each worker.")
 
 
+class ScoreSettings(Section):
+    """The memory of the models' scores: a pair that was scored costs nothing when it is searched again."""
+
+    max_bytes: Annotated[int, Field(ge=0)] = Field(
+        64 * 1024 * 1024, description="Memory of each worker for scores, 160 bytes each; 0: every pair is scored anew."
+    )
+    redis_url: SecretStr | None = Field(
+        None, description="A Redis that all workers share, such as redis://HOST:6379/0."
+    )
+    redis_timeout_ms: Positive = Field(5, description="A Redis that takes longer is not waited for.")
+    redis_ttl_s: Positive = Field(86_400, description="How long a score stays in Redis.")
+
+
 class Settings(BaseSettings):
     """Everything in rerank.yml; the environment (ES_RERANK_UPSTREAM__URLS, ...) wins over the file."""
 
@@ -285,6 +298,7 @@ class Settings(BaseSettings):
     indices: Mapping[str, IndexSettings] = Field({"products": IndexSettings()}, description="Reranked indices by name.")
     profiles: ProfileSettings = ProfileSettings()
     rankings: RankingSettings = RankingSettings()
+    scores: ScoreSettings = ScoreSettings()
     budget_ms: Positive = Field(
         1000,
         description="Time for the second stage of one search; hits that it has no time for stay behind the others.",

@@ -27,7 +27,7 @@ class RemoteSettings(Section):
     api_key_file: Path | None = Field(None, description="File that holds the key for the servers.")
     connections: Positive = Field(8, description="Requests in flight at once, and connections kept to each server.")
     connect_timeout_ms: Positive = Field(250, description="Time to open a connection; then the next server is asked.")
-    timeout_ms: Positive = Field(1000, description="Time for all attempts together; longer than `budget_ms` is no use.")
+    timeout_ms: Positive = Field(1000, description="Time for all attempts together; never more than `budget_ms`.")
     max_documents: Positive = Field(1000, description="Documents in one request; a TEI server's own limit wins.")
     logits: bool = Field(False, description="The servers answer with logits: their sigmoid is the score.")
     hedge_ms: Annotated[int, Field(ge=0)] = Field(
@@ -57,5 +57,5 @@ class RemoteSettings(Section):
     def read_api_key(self) -> str | None:
         """The key, read where it is used, so that no dump of the settings holds it."""
         if self.api_key_file:
-            return self.api_key_file.read_text(encoding="utf-8").strip()
-        return os.environ.get(self.api_key_env) if self.api_key_env else None
+            return "".join(self.api_key_file.read_text(encoding="utf-8").split())
+        return "".join(os.environ.get(self.api_key_env, "").split()) if self.api_key_env else None

@@ -144,14 +144,17 @@ def phrase(status: int) -> str:
         return "Unknown"
 
 
-def end_to_end(headers: Iterable[tuple[str, str]]) -> Headers:
-    """Headers without the hop-by-hop ones, those that `Connection` names included (RFC 9110, section 7.6.1)."""
-    headers = tuple(headers)
-    named = {
-        token.strip().lower() for key, value in headers if key.lower() == "connection" for token in value.split(",")
-    }
-    dropped = _HOP_BY_HOP | named
-    return tuple((key, value) for key, value in headers if key.lower() not in dropped)
+def end_to_end(headers: Headers, dropped: Iterable[str] = ()) -> Headers:
+    """Headers without the hop-by-hop ones, those that `Connection` names included (RFC 9110, section 7.6.1).
+
+    Those called `dropped`, in lower case, go as well.
+    """
+    lowered = [key.lower() for key, _ in headers]
+    gone = _HOP_BY_HOP.union(dropped)
+    if "connection" in lowered:
+        named = (value for key, (_, value) in zip(lowered, headers, strict=True) if key == "connection")
+        gone |= {token.strip().lower() for value in named for token in value.split(",")}
+    return tuple(pair for key, pair in zip(lowered, headers, strict=True) if key not in gone)
 
 
 def error_response(error: MiddlewareError) -> Response:

@@ -6,7 +6,9 @@ import os
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
 
-_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 2.0, 5.0)
+from middleware.rerank.watch import Fate, Stage
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 2.0, 5.0)
 
 
 class Metrics:
@@ -33,6 +35,26 @@ class Metrics:
             registry=self._registry,
         )
 
+        self._engine = Histogram(
+            "es_rerank_engine_seconds",
+            "Stages of the engine: wait (of a search, for its first batch), tokenise (a call), forward (a batch).",
+            ("model", "stage"),
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._pairs = Counter(
+            "es_rerank_pairs",
+            "Pairs by what became of them: scored, remembered, shared (with another in flight), unscored (no time).",
+            ("model", "fate"),
+            registry=self._registry,
+        )
+        self._saved = Counter(
+            "es_rerank_saved_seconds",
+            "Time of the model that pairs which were remembered or shared would have taken.",
+            ("model",),
+            registry=self._registry,
+        )
+
     def count_search(self, outcome: str, reason: str, variant: str) -> None:
         self._searches.labels(outcome, reason, variant).inc()
 
@@ -40,6 +62,18 @@ class Metrics:
         """Durations in seconds."""
         self._first_stage.observe(first_stage_s)
         self._second_stage.observe(second_stage_s)
+
+    def observe_engine(self, model: str, stage: Stage, seconds: float) -> None:
+        """See rerank.watch."""
+        self._engine.labels(model, stage).observe(seconds)
+
+    def count_pairs(self, model: str, fate: Fate, pairs: int) -> None:
+        """See rerank.watch."""
+        self._pairs.labels(model, fate).inc(pairs)
+
+    def count_saved(self, model: str, seconds: float) -> None:
+        """See rerank.watch."""
+        self._saved.labels(model).inc(seconds)
 
     def exposition(self) -> bytes:
         """Everything in Prometheus' text format."""

@@ -6,6 +6,7 @@ gunicorn's own worker joins repeated request headers, adds `Server` and `Date`, 
 from __future__ import annotations
 
 import json
+import select
 import time
 from collections.abc import Iterable
 from datetime import timedelta
@@ -23,11 +24,16 @@ from middleware.request_parser import ClientBody, HeadTimeout, RelayParser
 
 # A closed socket with unread bytes takes the answer back (RST), if the client has not read it by then.
 _LINGER_S, _LINGER_UNREAD_S = 0.05, 2.0
+_STAY_MS = 10
+_LAST_CALL_S = 1.0
 _STATUS = {HeadTimeout: 408, LimitRequestLine: 414, ExpectationFailed: 417, LimitRequestHeaders: 431}
 
 
 class RelayResponse(wsgi.Response):  # type: ignore[misc]
     """A response with no header of gunicorn's own but those of the connection itself."""
+
+    _unsent = b""
+    headers_sent: bool
 
     def process_headers(self, headers: Iterable[tuple[str, str]]) -> None:
         """Take the headers as they are; the front has dropped the hop-by-hop ones."""
@@ -46,10 +52,28 @@ class RelayResponse(wsgi.Response):  # type: ignore[misc]
         """Whether this is the connection's last response; it is where the end of the request's body is not known."""
         return bool(getattr(self.req.body, "failed", False) or super().should_close())
 
+    def send_headers(self) -> None:
+        """Have the head go out with the first piece of the body: one packet, and one call, instead of two."""
+        if not self.headers_sent:
+            lines = [*self.default_headers(), *(f"{name}: {value}\r\n" for name, value in self.headers), "\r\n"]
+            self._unsent = "".join(lines).encode("latin-1")
+            self.headers_sent = True
+
     def _emit_body(self, data: bytes) -> None:
         """Send in pieces, since the client's timeout is that of one piece, not of the whole body."""
         for start in range(0, len(data), CHUNK_BYTES):
-            super()._emit_body(data[start : start + CHUNK_BYTES])
+            piece = data[start : start + CHUNK_BYTES]
+            self._send(b"%X\r\n%b\r\n" % (len(piece), piece) if self.chunked else piece)
+
+    def close(self) -> None:
+        """Send what is left: the head of an answer without a body, or the end of the chunks."""
+        self.send_headers()
+        self._send(b"0\r\n\r\n" if self.chunked else b"")
+
+    def _send(self, data: bytes) -> None:
+        unsent, self._unsent = self._unsent + data, b""
+        if unsent:
+            self.sock.sendall(unsent)
 
 
 class RelayWorker(ThreadWorker):  # type: ignore[misc]
@@ -63,24 +87,46 @@ class RelayWorker(ThreadWorker):  # type: ignore[misc]
         gunicorn closes in its main loop, where a client that keeps its side open holds up everybody for two seconds;
         and it waits in a thread for five seconds for a new client to say anything.
         """
-        if not conn.initialized and not conn.wait_for_data(0):
-            return _DEFER
+        if not conn.initialized and not conn.wait_for_data(0 if self.alive else _LAST_CALL_S):
+            return _DEFER if self.alive else False
         if conn.parser is None:
             conn.parser = RelayParser(self.cfg, conn.sock, conn.client, self.client_timeout_s)
         kept = super().handle(conn)
+        while kept is True and self._stays_with(conn):
+            kept = super().handle(conn)
         if not kept:
             request = conn.parser.mesg
             whole = request is not None and request.is_read
             util.close_graceful(conn.sock, timeout=_LINGER_S if whole else _LINGER_UNREAD_S)
         return kept
 
+    def _stays_with(self, conn: Any) -> bool:
+        """Whether the client's next request comes at once: then its thread serves it, too.
+
+        Handing a connection to the main loop and back costs more than a request. It stays only while there is a thread
+        for every connection, so that none waits for this one.
+        """
+        if not self.alive or self.nr_conns > self.cfg.threads:
+            return False
+        poll = select.poll()
+        poll.register(conn.sock, select.POLLIN)
+        return bool(conn.parser.unreader.buf.getvalue() or poll.poll(_STAY_MS))
+
     def finish_request(self, conn: Any, fs: Any) -> None:
         """Count a connection that `handle` closed, and keep the others; runs in the main loop."""
         if fs.cancelled() or fs.exception() or not fs.result():
             self.nr_conns -= 1
             util.close(conn.sock)
+        elif fs.result() is _DEFER and not self.alive:
+            self.enqueue_req(conn)  # gunicorn would close it, with a request perhaps under way
         else:
             super().finish_request(conn, fs)
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        """A worker that stops waits for those who have not said anything yet no longer than for kept connections."""
+        super()._cap_keepalive(deadline)
+        for conn in self.pending_conns:
+            conn.timeout = min(conn.timeout, deadline)
 
     def handle_request(self, req: Any, conn: Any) -> bool:
         """Serve one request; returns whether the connection may be kept."""

@@ -1,30 +1,23 @@
-"""One upstream node: requests sent raw over kept-alive connections, and urllib3's errors translated into ours."""
+"""One upstream node: requests sent raw over kept-alive connections, and the network's errors translated into ours."""
 
 from __future__ import annotations
 
-import http.client
 import ssl
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
-import urllib3
-from urllib3 import HTTPConnectionPool, HTTPHeaderDict, HTTPSConnectionPool
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError, ReadTimeoutError
-from urllib3.util import SKIP_HEADER
-
 from middleware.config import UpstreamSettings
+from middleware.connection import Address, Connection, Head, Pool
 from middleware.errors import UpstreamError, UpstreamTimeout
-from middleware.message import CHUNK_BYTES, Headers, Response, end_to_end
+from middleware.message import Headers, Response, end_to_end
 
-_TARGET = ":target"
+# Methods to which a body is foreign (RFC 9110, section 9.3): of the others the length is told even where it is 0.
+_WITHOUT_BODY = ("GET", "HEAD", "DELETE", "TRACE", "OPTIONS", "CONNECT")
 # A node's answers to a request that it could not read as HTTP. Elasticsearch and OpenSearch then leave the connection
 # open and answer nothing more on it: whoever used it next would wait for the whole read timeout.
 _LAST_ANSWERS = (400, 408, 413, 414, 417, 431, 501, 505)
-# A node sends a Warning header for each deprecation that a request meets; http.client gives up after 100 headers.
-http.client._MAXHEADERS = 10_000  # type: ignore[attr-defined]
 
 
 class NodeUnreachable(UpstreamError):
@@ -50,68 +43,6 @@ class Message:
     repeatable: bool = False
 
 
-class _Relaying:
-    """What urllib3's connections lack here: the target as the client wrote it, and a timeout that fits each step.
-
-    urllib3 would encode the target anew, and would send the body under the timeout for connecting, which a node that
-    takes a large upload slowly exceeds.
-    """
-
-    sock: Any
-    timeout: float | None
-    host: str
-    port: int
-
-    def __init__(self, *args: Any, silence_s: float, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._silence_s = silence_s
-        self._spent = False
-
-    def connect(self) -> None:
-        try:
-            super().connect()  # type: ignore[misc]
-        except ssl.SSLError as error:
-            remedy = "set upstream.ca_file to the CA that signed its certificate"
-            raise NodeUnreachable(f"{self.host}:{self.port}: TLS failed: {_brief(error)}; {remedy}") from error
-        except (HTTPError, OSError) as error:
-            cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
-            raise NodeUnreachable(f"{self.host}:{self.port} cannot be reached: {_brief(cause)}") from error
-        self.sock.settimeout(self._silence_s)
-
-    def request(self, method: str, url: str, body: Any = None, headers: Any = None, **options: Any) -> None:
-        target = headers.pop(_TARGET, url)
-        if self._spent:
-            self.close()  # type: ignore[attr-defined]
-        self._spent = False
-        if self.sock is not None:
-            self.timeout = self._silence_s
-        super().request(method, target, body=body, headers=headers, **options)  # type: ignore[misc]
-
-    def getresponse(self) -> Any:
-        response = super().getresponse()  # type: ignore[misc]
-        self._spent = response.status in _LAST_ANSWERS
-        return response
-
-    def _encode_request(self, request: str) -> bytes:
-        return request.encode("latin-1")
-
-
-class _Connection(_Relaying, HTTPConnection):
-    pass
-
-
-class _TlsConnection(_Relaying, HTTPSConnection):
-    pass
-
-
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _TlsPool(HTTPSConnectionPool):
-    ConnectionCls = _TlsConnection
-
-
 class Node:
     """One upstream node. Thread-safe; `failures` and `dead_until` (seconds, monotonic) belong to `Upstream`."""
 
@@ -121,91 +52,100 @@ class Node:
         self.failures = 0
         self.dead_until = 0.0
         self._prefix = parts.path
-        self._pool = _make_pool(parts.scheme, parts.hostname or "", parts.port, settings)
+        is_http = parts.scheme == "http"
+        tls = None if is_http else _make_tls_context(settings)
+        address = Address(parts.hostname or "", parts.port or (80 if is_http else 443), tls)
+        self._pool = Pool(address, settings.pool_size)
+        self._patience = (settings.connect_timeout_ms / 1000, settings.read_timeout_ms / 1000)
+        self._host = parts.netloc
         policy = settings.host_header
-        self._keeps_host = policy == "client" or (policy == "auto" and parts.scheme == "http")
+        self._keeps_host = policy == "client" or (policy == "auto" and is_http)
 
     def exchange(self, message: Message) -> Response:
         """Send the message and return the answer as soon as its head is there; close its body to free the connection.
 
         Raises NodeUnreachable, NodeBrokeOff, UpstreamTimeout, and whatever the body's stream raises.
         """
+        connection = self._take()
         try:
-            answer = self._pool.urlopen(
-                message.method,
-                "/",
-                body=message.body,
-                headers=self._headers(message),
-                chunked=message.chunked,
-                retries=False,
-                redirect=False,
-                assert_same_host=False,
-                preload_content=False,
-                decode_content=False,
-            )
-        except HTTPError as error:
-            raise self._translate(error) from error
-        headers = end_to_end(answer.headers.items())
-        if "transfer-encoding" in answer.headers:
-            headers = tuple(pair for pair in headers if pair[0].lower() != "content-length")
-        return Response(answer.status, headers, StreamedBody(answer), answer.reason or "")
+            head = self._ask(connection, message)
+        except TimeoutError as error:
+            connection.close()
+            raise UpstreamTimeout(f"{self.url} was silent for longer than upstream.read_timeout_ms") from error
+        except OSError as error:
+            connection.close()
+            raise NodeBrokeOff(f"{self.url} closed the connection before it answered: {_brief(error)}") from error
+        except BaseException:
+            connection.close()
+            raise
+        dropped = ("content-length",) if head.is_chunked else ()
+        return Response(
+            head.status, end_to_end(head.headers, dropped), StreamedBody(self._pool, connection, head), head.reason
+        )
 
-    def _headers(self, message: Message) -> HTTPHeaderDict:
-        """The message's headers and nothing else: what urllib3 would add is suppressed."""
-        sent = HTTPHeaderDict()
+    def _ask(self, connection: Connection, message: Message) -> Head:
+        with suppress(BrokenPipeError, ConnectionResetError):  # the node may have refused the body, and said so
+            connection.send(self._head(message), message.body, chunked=message.chunked)
+        return connection.read_head(message.method)
+
+    def _head(self, message: Message) -> bytes:
+        """The message's head: what the client sent; Host and Content-Length where HTTP demands them and it has none."""
+        lines = [f"{message.method} {self._prefix}{message.target} HTTP/1.1"]
+        names = set()
         for name, value in message.headers:
-            if name.lower() != "host" or self._keeps_host:
-                sent.add(name, value)
-        sent[_TARGET] = self._prefix + message.target
-        for name in ("User-Agent", "Accept-Encoding"):
-            if name not in sent:
-                sent[name] = SKIP_HEADER
-        return sent
+            lower = name.lower()
+            if lower != "host" or self._keeps_host:
+                lines.append(f"{name}: {value}")
+                names.add(lower)
+        if "host" not in names:
+            lines.insert(1, f"Host: {self._host}")
+        if message.chunked:
+            lines.append("Transfer-Encoding: chunked")
+        elif message.body is None and "content-length" not in names and message.method not in _WITHOUT_BODY:
+            lines.append("Content-Length: 0")
+        return "\r\n".join((*lines, "", "")).encode("latin-1")
 
-    def _translate(self, error: HTTPError) -> UpstreamError:
-        if isinstance(error, ReadTimeoutError) or any(isinstance(cause, TimeoutError) for cause in error.args):
-            return UpstreamTimeout(f"{self.url} was silent for longer than upstream.read_timeout_ms")
-        return NodeBrokeOff(f"{self.url} closed the connection before it answered: {_brief(error)}")
-
-
-def _make_pool(scheme: str, host: str, port: int | None, settings: UpstreamSettings) -> HTTPConnectionPool:
-    timeout = urllib3.Timeout(connect=settings.connect_timeout_ms / 1000, read=settings.read_timeout_ms / 1000)
-    options: dict[str, Any] = {"timeout": timeout, "maxsize": settings.pool_size}
-    options["silence_s"] = settings.read_timeout_ms / 1000
-    if scheme == "http":
-        return _Pool(host, port, **options)
-    return _TlsPool(host, port, ssl_context=_make_tls_context(settings), **options)
+    def _take(self) -> Connection:
+        try:
+            return self._pool.take(*self._patience)
+        except ssl.SSLError as error:
+            remedy = "set upstream.ca_file to the CA that signed its certificate"
+            raise NodeUnreachable(f"{self._pool.address}: TLS failed: {_brief(error)}; {remedy}") from error
+        except (OSError, UnicodeError) as error:
+            raise NodeUnreachable(f"{self._pool.address} cannot be reached: {_brief(error)}") from error
 
 
 def _make_tls_context(settings: UpstreamSettings) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=settings.ca_file)
     if settings.insecure:
-        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
 
 
 class StreamedBody:
-    """A body that is read while it is sent on; its connection goes back to the pool only when it was read whole."""
+    """A body that is read while it is sent on; its connection is kept only when it was read whole."""
 
-    def __init__(self, answer: urllib3.BaseHTTPResponse) -> None:
-        self._answer = answer
-        self._finished = False
+    def __init__(self, pool: Pool, connection: Connection, head: Head) -> None:
+        self._pool = pool
+        self._connection = connection
+        self._head = head
+        self._is_open = True
 
     def __iter__(self) -> Iterator[bytes]:
         try:
-            yield from self._answer.stream(CHUNK_BYTES, decode_content=False)
-        except (HTTPError, OSError) as error:
+            yield from self._connection.read_body(self._head)
+        except OSError as error:
             raise UpstreamError(f"the upstream node broke off its answer: {_brief(error)}") from error
-        self._finished = True
+        if self._head.status in _LAST_ANSWERS:
+            self._connection.reusable = False
+        self.close()
 
     def close(self) -> None:
         """Release the connection; one with unread bytes is closed."""
-        if self._finished:
-            self._answer.release_conn()
-        else:
-            self._answer.close()
+        if self._is_open:
+            self._is_open = False
+            self._pool.give_back(self._connection)
 
 
 def _brief(error: Exception) -> str:

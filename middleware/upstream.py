@@ -115,7 +115,7 @@ class Upstream:
 
 def _forwarded(headers: Headers) -> Headers:
     """End-to-end headers; `Expect` is ours to answer, and was."""
-    return tuple((name, value) for name, value in end_to_end(headers) if name.lower() != "expect")
+    return end_to_end(headers, ("expect",))
 
 
 def read_all(response: Response, max_bytes: int) -> bytes | None:

@@ -3,6 +3,7 @@
 
     scripts/bench_proxy.py                       # some 4 minutes; nginx is left out where it is not installed
     scripts/bench_proxy.py --connections 8 --seconds 1 --rounds 3
+    scripts/bench_proxy.py --elasticsearch 9200  # behind the proxies a real node on this machine
 
 Behind every proxy stands the same trivial HTTP server, so that the proxy is what is measured; it also plays the scoring
 server of the reranked searches (`models.NAME.remote`), whose answers cost nothing. CPU is that of the proxy's processes
@@ -33,6 +34,7 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parent.parent
 THREADS = 32
 HITS = 50
+INDEX = "bench-proxy-products"
 
 FLASK_PROXY = """
 import sys, urllib3
@@ -64,7 +66,8 @@ NGINX = """
 worker_processes 1; daemon off; pid nginx.pid; error_log stderr crit;
 events {{ worker_connections 512; }}
 http {{
-  access_log off; keepalive_requests 1000000000; client_body_temp_path b; proxy_temp_path p; fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s;
+  access_log off; keepalive_requests 1000000000;
+  client_body_temp_path b; proxy_temp_path p; fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s;
   upstream node {{ server 127.0.0.1:{upstream}; keepalive 64; keepalive_requests 1000000000; }}
   server {{
     listen 127.0.0.1:{port};
@@ -73,13 +76,18 @@ http {{
 }}
 """
 
-GET = b"GET /products/_doc/1 HTTP/1.1\r\nHost: shop\r\nAccept: application/json\r\nUser-Agent: bench\r\n\r\n"
+GET = (
+    b"GET /bench-proxy-products/_doc/1 HTTP/1.1\r\nHost: shop\r\nAccept: application/json\r\nUser-Agent: bench\r\n\r\n"
+)
 BODY = b'{"query":{"multi_match":{"query":"red running shoe %08d","fields":["title","brand"]}},"size":10}'
 
 
 def search(switch: bytes) -> bytes:
-    head = b"POST /products/_search HTTP/1.1\r\nHost: shop\r\nAccept: application/json\r\nUser-Agent: bench\r\n"
-    head += b"Content-Type: application/json\r\nX-Rerank: %b\r\nContent-Length: %d\r\n\r\n" % (switch, len(BODY % 0))
+    head = b"POST /bench-proxy-products/_search HTTP/1.1\r\nHost: shop\r\nUser-Agent: bench\r\n"
+    head += (
+        b"Accept: application/json\r\nContent-Type: application/json\r\nX-Rerank: %b\r\nContent-Length: %d\r\n\r\n"
+        % (switch, len(BODY % 0))
+    )
     return head.replace(b"%", b"%%") + BODY
 
 
@@ -134,7 +142,7 @@ class Node(asyncio.Protocol):
 
 
 def answer(head: bytes, body: bytes) -> bytes:
-    target = head.split(b" ", 2)[1]
+    target = head.split(b" ", 2)[1].partition(b"?")[0]
     if target.endswith(b"/_search"):
         return SEARCH_ANSWER
     if target == b"/rerank":
@@ -194,7 +202,7 @@ def generate_load(port: int, kind: str, connections: int, seconds: float, first:
             if not received:
                 raise ConnectionError("the server closed a connection")
             state[1] += received
-            state[2] = state[2] or whole_length(state[1])
+            state[2] = state[2] or whole_length(state[1], is_reranked=kind in ("warm", "cold"))
             if state[2] and len(state[1]) >= state[2]:
                 latencies.append(time.perf_counter() - state[0])
                 send(key.fileobj)  # type: ignore[arg-type]
@@ -202,14 +210,14 @@ def generate_load(port: int, kind: str, connections: int, seconds: float, first:
     return {"count": len(latencies), "seconds": now - started, "ms": [cuts[at] * 1000 for at in (49, 94, 98)]}
 
 
-def whole_length(data: bytearray) -> int:
+def whole_length(data: bytearray, *, is_reranked: bool) -> int:
     """How long the whole answer is, 0 while its head is not there. Raises ValueError where it is no good answer."""
     end = data.find(b"\r\n\r\n")
     if end < 0:
         return 0
     head = bytes(data[:end]).lower()
-    if not head.startswith(b"http/1.1 200"):
-        raise ValueError(f"answered: {head[:200]!r}")
+    if not head.startswith(b"http/1.1 200") or (is_reranked and b"\r\nx-rerank: applied" not in head):
+        raise ValueError(f"answered: {head[:400]!r}")
     return end + 4 + int(head.partition(b"content-length:")[2].split(b"\r\n", 1)[0])
 
 
@@ -264,14 +272,15 @@ def start_flask(stack: ExitStack, folder: Path, upstream: int) -> tuple[int, int
     return port, stack.enter_context(running(command, port, folder / "flask.log", env=environment))
 
 
-def start_ours(stack: ExitStack, folder: Path, upstream: int) -> tuple[int, int]:
+def start_ours(stack: ExitStack, folder: Path, upstream: int, scorer: int) -> tuple[int, int]:
     port = free_port()
-    url = f"http://127.0.0.1:{upstream}"
+    url = f"http://127.0.0.1:{scorer}"
     settings = {
-        "upstream": {"urls": [url]},
+        "upstream": {"urls": [f"http://127.0.0.1:{upstream}"]},
         "server": {"bind": f"127.0.0.1:{port}", "threads": THREADS},
         "models": {"default": {"source": "bench/model", "remote": {"servers": [url], "connections": 32}}},
         "variants": {"default": {"model": "default", "window": HITS}},
+        "indices": {"products": {"patterns": [INDEX]}},
         "rankings": {"ttl_s": 3600},
         "budget_ms": 20_000,
     }
@@ -286,6 +295,24 @@ def start_ours(stack: ExitStack, folder: Path, upstream: int) -> tuple[int, int]
             sys.exit("the model is not ready")
         time.sleep(0.1)
     return port, pid
+
+
+@contextmanager
+def filled(port: int) -> Iterator[None]:
+    """An index of a real node at `port` with the documents of the trivial one, removed at the end."""
+
+    def call(method: str, target: str, body: str = "") -> None:
+        headers = {"Content-Type": "application/x-ndjson" if "_bulk" in target else "application/json"}
+        url = f"http://127.0.0.1:{port}/{INDEX}{target}"
+        urllib.request.urlopen(urllib.request.Request(url, body.encode() or None, headers, method=method)).close()
+
+    call("PUT", "", '{"settings":{"number_of_shards":1,"number_of_replicas":0}}')
+    try:
+        lines = [json.dumps(each) for n in range(HITS) for each in ({"index": {"_id": str(n)}}, product(n))]
+        call("POST", "/_bulk?refresh=true", "\n".join([*lines, ""]))
+        yield
+    finally:
+        call("DELETE", "")
 
 
 # ---- measuring
@@ -351,9 +378,8 @@ def report(rounds: dict[tuple[Case, int], list[Measured]], memory: dict[str, flo
             print(
                 f"| {case.label} | {spread([each.per_second for each in measured], 0)} | {cpu} | {' | '.join(added)} |"
             )
-    print(
-        "\n| ours against the Flask proxy | connections | throughput, times | CPU per request, times |\n|---|---|---|---|"
-    )
+    print("\n| ours against the Flask proxy | connections | throughput, times | CPU per request, times |")
+    print("|---|---|---|---|")
     for kind in ("get", "off"):
         for count in counts:
             ours, flask = rounds[Case(kind, "ours"), count], rounds[Case(kind, "Flask"), count]
@@ -372,23 +398,24 @@ def machine() -> str:
     return f"{os.cpu_count()} × {model.partition(': ')[2]}, Python {platform.python_version()}, load before: {load}"
 
 
-def run(counts: Sequence[int], seconds: float, rounds: int) -> None:
+def run(counts: Sequence[int], seconds: float, rounds: int, real_node: int | None) -> None:
     print(machine())
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-proxy-")))
         folder.chmod(0o755)
-        node = start_node(stack, folder)
+        trivial = start_node(stack, folder)
+        node = real_node or trivial
+        if real_node:
+            stack.enter_context(filled(real_node))
         servers: dict[str, tuple[int, int | None]] = {"direct": (node, None)}
-        starts: dict[str, Callable[[ExitStack, Path, int], tuple[int, int]]] = {
-            "Flask": start_flask,
-            "ours": start_ours,
-        }
+        starts: dict[str, Callable[[ExitStack, Path, int], tuple[int, int]]] = {"Flask": start_flask}
         if shutil.which("nginx"):
             starts = {"nginx": start_nginx, **starts}
         else:
             print("nginx is not installed: left out")
         for name, start in starts.items():
             servers[name] = start(stack, folder, node)
+        servers["ours"] = start_ours(stack, folder, node, trivial)
         cases = [Case(kind, server) for kind in ("get", "off") for server in servers]
         cases += [Case("warm", "ours"), Case("cold", "ours")]
         measured: dict[tuple[Case, int], list[Measured]] = {(case, count): [] for case in cases for count in counts}
@@ -407,6 +434,7 @@ def main() -> None:
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 8, 32])
     parser.add_argument("--seconds", type=float, default=1.5, help="how long each case runs in a round")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--elasticsearch", type=int, metavar="PORT", help=f"a real node here; gets an index {INDEX}")
     parser.add_argument("--node", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--load", nargs=5, help=argparse.SUPPRESS)
     asked = parser.parse_args()
@@ -416,7 +444,7 @@ def main() -> None:
         port, kind, connections, seconds, first = asked.load
         print(json.dumps(generate_load(int(port), kind, int(connections), float(seconds), int(first))))
     else:
-        run(asked.connections, asked.seconds, asked.rounds)
+        run(asked.connections, asked.seconds, asked.rounds, asked.elasticsearch)
 
 
 if __name__ == "__main__":

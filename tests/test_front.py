@@ -179,3 +179,16 @@ def test_raw_headers_of_our_server_are_taken_as_they_are():
     raw = [("X-A", "1"), ("x-a", "2")]
     request = read_request({"REQUEST_METHOD": "GET", "RAW_URI": "/%2F", RAW_HEADERS: raw, "HTTP_X_A": "1,2"})
     assert (request.headers, request.target, request.has_body) == (tuple(raw), "/%2F", False)
+
+
+def test_a_model_that_runs_elsewhere_is_waited_for_no_longer_than_the_budget():
+    remote = {"servers": ["http://127.0.0.1:9"], "timeout_ms": 5000}
+    models = {"far": {"source": "org/far", "remote": remote}, "near": {"source": "org/near"}}
+    seen = {}
+
+    def make_engine(model):
+        seen[model.source] = model.remote and model.remote.timeout_ms
+        return FakeEngine(None)
+
+    create_app(Settings(models=models, budget_ms=300), upstream=FakeUpstream(), make_engine=make_engine)
+    assert seen == {"org/far": 300, "org/near": None}

@@ -36,18 +36,25 @@ class Pair:
     def __post_init__(self) -> None:
         self.length = max(1, len(self.tokens["input_ids"]))
 
+    @classmethod
+    def settled(cls, score: float) -> Pair:
+        """A pair whose score is known, so that no model need read it."""
+        return cls({"input_ids": ()}, state=State.SETTLED, score=score)
+
 
 @dataclass(slots=True, eq=False)
 class Search:
     """The pairs of one request. Times are seconds of the monotonic clock; `place` is one, too: the order in the queue.
 
-    `slots` holds for each query one place per document: nothing yet, its pair, or the score that was remembered.
+    `slots` holds for each query one place per document: nothing yet, its pair, or the score that was remembered; `keys`
+    their keys alike, where scores are remembered at all.
     """
 
     slots: Sequence[list[Pair | float | None]]
     deadline: float
     joined: float
     place: float = 0.0
+    keys: Sequence[Sequence[bytes]] = ()
     waiting: dict[Pair, None] = field(default_factory=dict)
     running: int = 0
     started: float | None = None
@@ -58,6 +65,11 @@ class Search:
     @property
     def size(self) -> int:
         return sum(len(slots) for slots in self.slots)
+
+    @property
+    def missing(self) -> int:
+        """Documents of which nothing is known yet."""
+        return sum(slots.count(None) for slots in self.slots)
 
     def prefixes(self) -> list[FloatArray]:
         """For each query the scores of its first documents, up to the first that has none; shapes (k,), k <= n."""

@@ -39,6 +39,11 @@ class PairQueue:
         """Searches of which something waits to be tokenised or scored; never more than the limit."""
         return len(self._searches)
 
+    @property
+    def pair_s(self) -> float:
+        """What a pair costs a worker at present, in seconds."""
+        return self._pace.pair_s
+
     def join(self, search: Search) -> None:
         """Take a place in the queue. Raises Overloaded where there is none, ModelUnavailable where it is closed."""
         with self._changed:
@@ -46,7 +51,7 @@ class PairQueue:
                 raise self._closed
             if len(self._searches) >= self._limit:
                 raise Overloaded(f"{len(self._searches)} searches wait for the model already")
-            cost = search.size * self._pace.pair_s / self._workers
+            cost = search.missing * self._pace.pair_s / self._workers
             search.place = min(search.joined + cost, search.deadline)
             insort(self._searches, search, key=lambda other: other.place)
 
@@ -121,6 +126,7 @@ class PairQueue:
                     if pair.error is not None:
                         self._finish(search, pair.error)
                     self._retire(search)
+                pair.searches.clear()  # else the two would keep each other in memory until the garbage collector comes
 
     def _next_batch(self, now: float) -> Sequence[Pair]:
         for search in list(self._searches):

@@ -14,6 +14,7 @@ from middleware.rerank.backends import Backend, FloatArray
 from middleware.rerank.pace import Pace
 from middleware.rerank.pairs import Pair
 from middleware.rerank.queue import PairQueue
+from middleware.rerank.score_memory import ScoreMemory
 from middleware.rerank.watch import Watch
 
 log = logging.getLogger(__name__)
@@ -22,12 +23,14 @@ _WARM_UP_WORD = "warm "
 _WARM_UP_PAIRS = 16
 
 
-def serve(backend: Backend, queue: PairQueue, name: str, watch: Watch) -> None:
+def serve(backend: Backend, queue: PairQueue, name: str, watch: Watch, memory: ScoreMemory | None = None) -> None:
     """Score batches until the queue is closed; a failure is handed to the searches of its batch and to no others."""
     while (batch := queue.take()) is not None:
         started = perf_counter()
         outcome = _score(backend, batch, name)
         seconds = perf_counter() - started
+        if memory is not None and not isinstance(outcome, RerankError):  # before nobody finds the pairs in flight
+            memory.put({pair.key: float(score) for pair, score in zip(batch, outcome, strict=True) if pair.key})
         queue.settle(batch, outcome, seconds)
         watch.observe_engine(name, "forward", seconds)
         if not isinstance(outcome, RerankError):

@@ -42,6 +42,13 @@ def must_not_add(body: Mapping[str, Any], parameters: Mapping[str, str]) -> bool
     return is_taken_over and _is_source_restricted(body, parameters)
 
 
+def has_top_hits(body: Mapping[str, Any]) -> bool:
+    """Whether any aggregation of the body, or of the aggregation, is a top_hits."""
+    given = [body[name] for name in _AGGREGATIONS if isinstance(body.get(name), dict)]
+    inside = [aggregation for each in given for aggregation in each.values() if isinstance(aggregation, dict)]
+    return any("top_hits" in aggregation or has_top_hits(aggregation) for aggregation in inside)
+
+
 def shield_top_hits(body: Mapping[str, Any]) -> dict[str, Any]:
     """The body or aggregation with a `fields` of its own in each top_hits that has none: it would take over ours."""
     shielded = dict(body)

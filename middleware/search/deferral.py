@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from middleware.search.added_fields import SOURCE_PARAMETERS, must_not_add
+from middleware.search.added_fields import SOURCE_PARAMETERS, has_top_hits, must_not_add
 from middleware.search.hits import Hit
 from middleware.search.reasons import Reason
 
@@ -56,9 +56,12 @@ def choose_deferral(
 
 
 def window_body(deferral: Deferral, body: Mapping[str, Any]) -> dict[str, Any]:
-    """The body without work on single hits, and with the source fields that the second stage reads."""
+    """The body without work on single hits, and with the source fields that the second stage reads.
+
+    Inner hits of the query's joins stay where there are top_hits: these have them, too.
+    """
     light = {name: value for name, value in body.items() if name not in _LIGHT}
-    if "query" in light:
+    if "query" in light and not has_top_hits(body):
         light["query"] = _without_inner_hits(light["query"])
     if isinstance(light.get("collapse"), dict):
         light["collapse"] = {name: value for name, value in light["collapse"].items() if name != "inner_hits"}
@@ -129,7 +132,7 @@ def _has_inner_hits(body: Mapping[str, Any]) -> bool:
     collapse = body.get("collapse")
     if isinstance(collapse, dict) and "inner_hits" in collapse:
         return True
-    return bool(_without_inner_hits(body.get("query")) != body.get("query"))
+    return not has_top_hits(body) and bool(_without_inner_hits(body.get("query")) != body.get("query"))
 
 
 def _without_inner_hits(node: Any) -> Any:

@@ -12,6 +12,7 @@ Pattern = tuple[str, ...]
 _ANY_DEPTH = "**"
 _BELOW_ANY_DEPTH = "\0**"
 _FIRST_NAME = re.compile(r"((?:\\\.|[^.])++)\.")
+_DOT = re.compile(r"(?<!\\)\.")
 _MATCH: list[Pattern] = [()]
 
 
@@ -53,8 +54,9 @@ def has_exclusions(filter_path: str) -> bool:
 
 
 def is_valid(filter_path: str) -> bool:
-    """Whether Elasticsearch takes it: an exclusion must name something."""
-    return all(_paths(filter_path, excluding=True))
+    """Whether every engine takes it, and to mean the same: no name in it may be empty."""
+    paths = (*_paths(filter_path, excluding=True), *_paths(filter_path, excluding=False))
+    return all(name for path in paths for name in _DOT.split(path))
 
 
 def _paths(filter_path: str, *, excluding: bool) -> list[str]:

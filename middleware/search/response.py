@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from middleware.search.added_fields import cut_added_fields
 from middleware.search.filter_path import filter_json, has_exclusions
-from middleware.search.formats import Format, spell_score, write_text
+from middleware.search.formats import Format, compact_json, pretty_json, spell_score, write_text
 from middleware.search.hits import Answer, Hit, SearchResponse
 from middleware.search.json_text import cut_members, replace_spans
 from middleware.search.plan import Plan
@@ -78,9 +78,11 @@ def write_answer(
     if answer.took_span and written:
         spans.append((*answer.took_span, str(took_ms)))
     text = replace_spans(answer.text, spans)
-    if not request.filter_path:
-        return write_text(text, form)
-    return write_text(filter_json(text, request.filter_path), form, pretty=request.pretty)
+    if request.filter_path:
+        text = filter_json(text, request.filter_path)
+        if form is Format.JSON:  # Elasticsearch writes anew what it filters
+            text = pretty_json(text) if request.pretty else compact_json(text)
+    return write_text(text, form)
 
 
 def _write_response(request: SearchRequest, form: Format, written: Written) -> str:

@@ -258,7 +258,7 @@ _optional_members: dict[str, st.SearchStrategy[Any]] = {
     ),
     "indices_boost": st.just([{FIRST: 1.4}]),
     "timeout": st.just("20s"),
-    "terminate_after": st.sampled_from((3, 1000)),
+    "terminate_after": st.just(1000),
 }
 _optional_parameters: dict[str, st.SearchStrategy[str]] = {
     "typed_keys": st.just(""),
@@ -273,7 +273,7 @@ _optional_parameters: dict[str, st.SearchStrategy[str]] = {
     "track_total_hits": st.sampled_from(("true", "false", "3")),
     "preference": st.just("_local"),
     "routing": st.sampled_from(("a", "7 é/7")),
-    "terminate_after": st.just("5"),
+    "terminate_after": st.just("500"),
     "search_type": st.just("dfs_query_then_fetch"),
     "sort": st.sampled_from(("_score", "_score:desc", "stock:asc")),
     "filter_path": st.sampled_from(

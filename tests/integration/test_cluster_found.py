@@ -13,13 +13,6 @@ from middleware.nodes.launch import start_node
 pytestmark = pytest.mark.integration
 
 
-@pytest.fixture(params=["elasticsearch", "opensearch"])
-def node_url(request: pytest.FixtureRequest) -> str:
-    return str(
-        request.getfixturevalue({"elasticsearch": "upstream_url", "opensearch": "opensearch_url"}[request.param])
-    )
-
-
 def wait_until(condition: Callable[[], bool], log) -> None:
     deadline = time.monotonic() + 10
     while not condition():
@@ -31,9 +24,9 @@ def upstream_of(proxy) -> dict:
     return dict(call(f"{proxy.url}/_rerank/health").json["upstream"])
 
 
-def test_health_and_log_name_the_cluster(start_proxy_process, node_url):
-    said = call(node_url).json["version"]
-    proxy = start_proxy_process({"upstream": {"urls": [node_url]}})
+def test_health_and_log_name_the_cluster(start_proxy_process, engine_url):
+    said = call(engine_url).json["version"]
+    proxy = start_proxy_process({"upstream": {"urls": [engine_url]}})
     wait_until(lambda: bool(upstream_of(proxy)["version"]), proxy.log)
     expected = {"distribution": said.get("distribution", "elasticsearch"), "version": said["number"]}
     assert upstream_of(proxy) == expected

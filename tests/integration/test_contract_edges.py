@@ -10,7 +10,7 @@ import pytest
 import urllib3
 from http_call import Answer, call
 
-from middleware.search.filter_path import filter_json
+from middleware.search.filter_path import filter_json, is_valid
 
 pytestmark = pytest.mark.integration
 
@@ -30,17 +30,17 @@ ODD = (
 
 
 @pytest.fixture(scope="module")
-def node(upstream_url):
+def node(engine_url):
     draw = random.Random(5)
     for name, mapping in MAPPINGS.items():
-        call(f"{upstream_url}/{name}", method="DELETE")
-        assert call(f"{upstream_url}/{name}", mapping, method="PUT").status == 200
+        call(f"{engine_url}/{name}", method="DELETE")
+        assert call(f"{engine_url}/{name}", mapping, method="PUT").status == 200
         titles = [json.dumps({"title": " ".join(draw.choices(WORDS, k=4))}).encode() for _ in range(30)]
         lines = [line for source in (ODD if name == "edge-odd" else titles) for line in (b'{"index":{}}', source)]
-        assert call(f"{upstream_url}/{name}/_bulk?refresh=true", b"\n".join((*lines, b""))).json["errors"] is False
-    yield upstream_url
+        assert call(f"{engine_url}/{name}/_bulk?refresh=true", b"\n".join((*lines, b""))).json["errors"] is False
+    yield engine_url
     for name in MAPPINGS:
-        call(f"{upstream_url}/{name}", method="DELETE")
+        call(f"{engine_url}/{name}", method="DELETE")
 
 
 @pytest.fixture(scope="module")
@@ -207,7 +207,7 @@ def test_filter_path_leaves_what_elasticsearch_leaves(node) -> None:
     whole = {words: call(target, {"query": {"match": {"title": words}}}).body.decode() for words in ("red", "nothing")}
     for _ in range(150):
         filter_path = ",".join(draw_pattern(draw) for _ in range(draw.choice((1, 1, 2, 3))))
-        if version >= (8, 15) and "-" in filter_path:
+        if not is_valid(filter_path) or (version >= (8, 15) and "-" in filter_path):
             continue
         for words, text in whole.items():
             body = {"query": {"match": {"title": words}}}

@@ -16,24 +16,24 @@ SEARCH = {"query": {"match": {"title": "iphone case"}}, "size": 8}
 
 
 @pytest.fixture(scope="module")
-def index(upstream_url):
+def index(engine_url):
     name = f"transport-failures-{uuid.uuid4().hex[:8]}"
     lines = []
     for number in range(30):
         title = f"{['iphone', 'phone', 'usb'][number % 3]} case {'pro ' * (number % 4)}"
         lines += [json.dumps({"index": {"_id": str(number)}}), json.dumps({"title": title})]
-    assert call(f"{upstream_url}/{name}/_bulk?refresh=true", "\n".join([*lines, ""]).encode()).json["errors"] is False
+    assert call(f"{engine_url}/{name}/_bulk?refresh=true", "\n".join([*lines, ""]).encode()).json["errors"] is False
     yield name
-    urllib.request.urlopen(urllib.request.Request(f"{upstream_url}/{name}", method="DELETE")).close()
+    urllib.request.urlopen(urllib.request.Request(f"{engine_url}/{name}", method="DELETE")).close()
 
 
 @pytest.fixture(scope="module")
-def proxy(start_proxy_process, upstream_url, tiny_model_folder, tmp_path_factory):
+def proxy(start_proxy_process, engine_url, tiny_model_folder, tmp_path_factory):
     corrupt = tmp_path_factory.mktemp("models") / "corrupt"
     shutil.copytree(tiny_model_folder, corrupt)
     (corrupt / "model.safetensors").write_bytes(b"\xff" * 1000)
     configuration = {
-        "upstream": {"urls": [upstream_url]},
+        "upstream": {"urls": [engine_url]},
         "models": {
             "tiny": {"source": str(tiny_model_folder)},
             "corrupt": {"source": str(corrupt)},
@@ -61,10 +61,10 @@ def ids(answer) -> list[str]:
         ({"X-Rerank": "tiny", "X-Rerank-Budget-Ms": "1"}, "deadline_exceeded"),
     ],
 )
-def test_a_failing_second_stage_leaves_elasticsearchs_order(proxy, upstream_url, index, headers, reason):
+def test_a_failing_second_stage_leaves_elasticsearchs_order(proxy, engine_url, index, headers, reason):
     answer = call(f"{proxy.url}/{index}/_search", SEARCH, headers)
     assert (answer.status, answer.headers["X-Rerank"], answer.headers["X-Rerank-Reason"]) == (200, "fallback", reason)
-    assert ids(answer) == ids(call(f"{upstream_url}/{index}/_search", SEARCH))
+    assert ids(answer) == ids(call(f"{engine_url}/{index}/_search", SEARCH))
 
 
 def test_the_same_search_with_a_model_is_reranked(proxy, index):
@@ -111,9 +111,9 @@ def test_a_wrong_header_of_ours_is_a_400_that_names_it(proxy, index, headers, na
     ],
     ids=lambda body: repr(body[:40]),
 )
-def test_a_search_that_elasticsearch_refuses_is_refused_in_its_own_words(proxy, upstream_url, index, body):
+def test_a_search_that_elasticsearch_refuses_is_refused_in_its_own_words(proxy, engine_url, index, body):
     ours = call(f"{proxy.url}/{index}/_search", body)
-    theirs = call(f"{upstream_url}/{index}/_search", body)
+    theirs = call(f"{engine_url}/{index}/_search", body)
     assert (ours.status, ours.json) == (theirs.status, theirs.json)
     assert ours.status in (400, 500)
 

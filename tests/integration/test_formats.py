@@ -98,10 +98,10 @@ SEARCHES: tuple[dict[str, Any], ...] = (
 PARAMETERS = ("", "pretty", "human", "pretty&human", "filter_path=hits.hits._score,aggregations", "typed_keys")
 
 
-@pytest.fixture(scope="module", params=["elasticsearch", "opensearch"])
-def node(request: pytest.FixtureRequest) -> str:
+@pytest.fixture(scope="module")
+def node(engine_url: str) -> str:
     """A node with the documents."""
-    url: str = request.getfixturevalue("upstream_url" if request.param == "elasticsearch" else "opensearch_url")
+    url = engine_url
     call(f"{url}/{INDEX}", method="DELETE")
     assert call(f"{url}/{INDEX}", MAPPING, method="PUT").status == 200
     for number, (body, media_type) in enumerate(write_documents()):

@@ -13,7 +13,7 @@ SEARCH = {"query": {"match": {"title": "phone"}}, "size": 6}
 
 
 @pytest.fixture(scope="module")
-def proxy(upstream_url, start_proxy_process, tiny_model_folder) -> str:
+def proxy(engine_url, start_proxy_process, tiny_model_folder) -> str:
     products = [{"title": "phone", "brand": brand, "category": "Phones", "price": price}
                 for brand, price in (("Acme", 100), ("Bolt", 900), ("Core", 300)) for _ in range(2)]  # fmt: skip
     lines = []
@@ -26,9 +26,9 @@ def proxy(upstream_url, start_proxy_process, tiny_model_folder) -> str:
             lines += [{"index": {"_index": EVENTS}}, {**event, **detail}]
     body = "".join(json.dumps(line) + "\n" for line in lines).encode()
     headers = {"Content-Type": "application/x-ndjson"}
-    assert call(f"{upstream_url}/_bulk?refresh=true", body, headers).status == 200
+    assert call(f"{engine_url}/_bulk?refresh=true", body, headers).status == 200
     configuration = {
-        "upstream": {"urls": [upstream_url]},
+        "upstream": {"urls": [engine_url]},
         "models": {"tiny": {"source": str(tiny_model_folder)}},
         "indices": {INDEX: {"template": "{title}"}},
         "profiles": {"events_index": EVENTS, "products_index": INDEX, "budget_ms": 30_000},

@@ -88,8 +88,8 @@ EVENTS = [
 
 
 @pytest.fixture
-def node(upstream_url):
-    node = Node(upstream_url)
+def node(engine_url):
+    node = Node(engine_url)
     yield node
     node.call("DELETE", f"{node.prefix}-events,{node.prefix}-products?ignore_unavailable=true")
 

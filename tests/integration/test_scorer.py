@@ -68,24 +68,22 @@ def start_scorer(tiny_model_folder: Path, tmp_path: Path) -> Iterator[StartScore
 
 
 @pytest.fixture
-def index(upstream_url: str) -> Iterator[str]:
+def index(engine_url: str) -> Iterator[str]:
     name = f"scorer-{uuid.uuid4().hex[:8]}"
     lines = [json.dumps(line) for number, title in enumerate(TITLES) for line in _indexed(number, title)]
     bulk = "\n".join([*lines, ""]).encode()
-    assert (
-        call(f"{upstream_url}/{name}/_bulk?refresh=true", bulk, {"Content-Type": "application/x-ndjson"}).status == 200
-    )
+    assert call(f"{engine_url}/{name}/_bulk?refresh=true", bulk, {"Content-Type": "application/x-ndjson"}).status == 200
     yield name
-    call(f"{upstream_url}/{name}", method="DELETE")
+    call(f"{engine_url}/{name}", method="DELETE")
 
 
 def _indexed(number: int, title: str) -> tuple[dict, dict]:
     return {"index": {"_id": str(number)}}, {"title": title}
 
 
-def proxy_settings(upstream_url: str, index: str, model: dict, **server) -> dict:
+def proxy_settings(engine_url: str, index: str, model: dict, **server) -> dict:
     return {
-        "upstream": {"urls": [upstream_url]},
+        "upstream": {"urls": [engine_url]},
         "models": {"default": model},
         "variants": {"default": {"model": "default", "window": 10}},
         "indices": {"products": {"patterns": [index], "template": "{title}"}},
@@ -119,12 +117,12 @@ def wait_for_scorer(backend: RemoteBackend) -> None:
 
 
 def test_two_workers_share_a_scorer_that_dies_and_comes_back(
-    upstream_url, index, tiny_model_folder, tmp_path, start_scorer, start_proxy_process
+    engine_url, index, tiny_model_folder, tmp_path, start_scorer, start_proxy_process
 ):
     socket_path = tmp_path / "s"
     remote = {"servers": [f"unix:{socket_path}"], "timeout_ms": 3000}
     shared = {"source": str(tiny_model_folder), "max_tokens": 64, "remote": remote}
-    proxy = start_proxy_process(proxy_settings(upstream_url, index, shared, workers=2))
+    proxy = start_proxy_process(proxy_settings(engine_url, index, shared, workers=2))
     assert outcome(proxy, index)[:2] == ("fallback", "model_unavailable"), "the proxy is there before the scorer"
     scorer = start_scorer(f"unix:{socket_path}")
 
@@ -135,7 +133,7 @@ def test_two_workers_share_a_scorer_that_dies_and_comes_back(
     wait_until(applied, 120, "not applied by every worker")
     reranked = outcome(proxy, index)[2]
     alone = {"source": str(tiny_model_folder), "max_tokens": 64}
-    local = start_proxy_process(proxy_settings(upstream_url, index, alone), wait_for="ready")
+    local = start_proxy_process(proxy_settings(engine_url, index, alone), wait_for="ready")
     assert outcome(local, index)[2] == reranked
     assert call(f"{local.url}/{index}/_search", SEARCH, {"X-Rerank": "off"}).json["hits"]["hits"] != []
 

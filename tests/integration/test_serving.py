@@ -179,3 +179,20 @@ def test_requests_in_flight_at_stop_are_finished(start_proxy_process):
     assert proxy.process.wait(timeout=30) == 0
     assert "Traceback" not in proxy.log.read_text()
     node.close()
+
+
+def test_a_client_that_came_before_the_stop_is_answered_and_a_silent_one_holds_nothing_up(start_proxy_process):
+    node = Recorder(requests_per_connection=100)
+    proxy = start_proxy_process({"upstream": {"urls": [node.url]}})
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as late, socket.socket() as silent:
+        silent.connect(("127.0.0.1", proxy.port))
+        assert call(f"{proxy.url}/x").status == 200  # both have been accepted by now
+        proxy.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        late.sendall(b"GET /late HTTP/1.1\r\nHost: shop\r\n\r\n")
+        answer = late.recv(1000)
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert b"Connection: close" in answer
+        assert proxy.process.wait(timeout=15) == 0
+    assert "Traceback" not in proxy.log.read_text()
+    node.close()

@@ -166,8 +166,8 @@ def test_an_answer_of_200_mib_arrives_whole_and_takes_little_memory(proxy, path)
 
 
 @pytest.mark.slow
-def test_a_bulk_of_50_mib_is_indexed_by_elasticsearch(start_proxy_process, upstream_url):
-    proxy = start_proxy_process({"upstream": {"urls": [upstream_url]}})
+def test_a_bulk_of_50_mib_is_indexed_by_elasticsearch(start_proxy_process, engine_url):
+    proxy = start_proxy_process({"upstream": {"urls": [engine_url]}})
     index = f"transport-streaming-{uuid.uuid4().hex[:8]}"
     mappings = {"mappings": {"dynamic": False}, "settings": {"number_of_replicas": 0}}
     assert call(f"{proxy.url}/{index}", mappings, method="PUT").status == 200

@@ -5,52 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from threading import Lock
 
 import numpy as np
 import pytest
+from fake_backend import FakeBackend, wait_until
 
 from middleware.config import ModelSettings
 from middleware.errors import BackendError, DeadlineExceeded, ModelUnavailable, Overloaded
 from middleware.rerank.engine import Engine
-
-
-class FakeBackend:
-    """A pair's score is its document's length / 1000; `on_score` may interfere; batches are remembered."""
-
-    threads = 1
-
-    def __init__(self, on_score=None, workers=1):
-        self.on_score = on_score
-        self.workers = workers
-        self.batches = []
-        self.encoded = []
-        self.encoding = Lock()
-        self.running = 0
-        self.most_running = 0
-
-    def encode(self, query_text, document_texts):
-        assert self.encoding.acquire(blocking=False), "two threads tokenise at once"
-        try:
-            self.encoded.append(query_text)
-            return [{"input_ids": list(range(len(text))), "query": query_text} for text in document_texts]
-        finally:
-            self.encoding.release()
-
-    def score(self, batch):
-        self.running += 1
-        self.most_running = max(self.running, self.most_running)
-        self.batches.append([pair["query"] for pair in batch])
-        try:
-            scores = np.array([len(pair["input_ids"]) / 1000 for pair in batch])
-            if self.on_score is not None and not batch[0]["query"].startswith("warm"):
-                return self.on_score(batch[0]["query"], scores)
-            return scores
-        finally:
-            self.running -= 1
-
-    def served(self, query):
-        return sum(batch.count(query) for batch in self.batches)
 
 
 @pytest.fixture
@@ -69,14 +31,6 @@ def running():
     yield start
     for engine in engines:
         engine.stop()
-
-
-def wait_until(condition):
-    for _ in range(2000):
-        if condition():
-            return
-        time.sleep(0.005)
-    raise AssertionError("did not happen within 10 s")
 
 
 def test_scores_come_back_in_the_order_of_the_documents(running):

@@ -27,8 +27,9 @@ def make_queue(limit=64, batch_tokens=64, workers=1, pace=None):
 
 def enter(queue, own, budget_s=60.0):
     now = monotonic()
-    search = Search([list(own)], now + budget_s, now)
+    search = Search([[None] * len(own)], now + budget_s, now)
     queue.join(search)
+    search.slots[0][:] = own
     queue.add(search, own)
     queue.complete(search)
     return search

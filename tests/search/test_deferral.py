@@ -121,3 +121,10 @@ def test_hits_of_the_page_are_found_again_by_name_and_without_ids_by_place() -> 
 )
 def test_other_hits_than_those_of_the_window_are_noticed(found) -> None:
     assert match_page(hits_of({"_id": "1"}, {"_id": "2"}), found) is None
+
+
+def test_top_hits_keep_the_inner_hits_that_they_share_with_the_query() -> None:
+    groups = {"groups": {"terms": {"field": "x"}, "aggs": {"top": {"top_hits": {}}}}}
+    assert planned({"query": NESTED, "aggs": groups}).deferral is None
+    window = sent_body({"query": NESTED, "aggs": groups, "explain": True})
+    assert (window["query"], "explain" in window) == (NESTED, False)

@@ -94,6 +94,12 @@ def test_exclusions_are_recognised() -> None:
     assert not is_valid("a,-")
 
 
+@pytest.mark.parametrize("filter_path", ["a..b", "a.", ".a", "-a.", "**.,b"])
+def test_a_path_with_an_empty_name_means_other_things_to_other_engines(filter_path) -> None:
+    assert not is_valid(filter_path)
+    assert is_valid(r"a\.b,,c")
+
+
 def test_an_answer_nested_too_deeply_is_unreadable() -> None:
     with pytest.raises(Unreadable):
         filter_json('{"a":' * 900 + "1" + "}" * 900, "**.b")

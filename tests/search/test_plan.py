@@ -3,10 +3,11 @@ from __future__ import annotations
 import json
 
 import pytest
-from requests_of_tests import MATCH, plan, planned, read, sent, sent_body
+from requests_of_tests import MATCH, SETTINGS, plan, planned, read, sent, sent_body
 
+from middleware.config import IndexSettings, ModelSettings, Settings
 from middleware.errors import RequestError
-from middleware.search.plan import Skip
+from middleware.search.plan import Plan, Skip, make_plan
 from middleware.search.reasons import Reason
 from middleware.search.request import SearchRequest
 
@@ -202,3 +203,99 @@ def test_fields_that_top_hits_would_take_over_are_asked_for_apart() -> None:
     assert (found.added_fields, found.deferral is not None) == ((), True)
     assert sent_body(body)["fields"] == ["x"]
     assert sent_body(body)["_source"] == ["title", "variants.color"]
+
+
+def template_settings(**index) -> Settings:
+    return SETTINGS.model_copy(update={"indices": {"products": IndexSettings(template="{title}", **index)}})
+
+
+def planned_template(params, settings, rendered=MATCH) -> Plan:
+    request = read({"id": "t", "params": params}, "/products/_search/template?scroll_size=1&q=ignored")
+    assert isinstance(request, SearchRequest)
+    (search,) = request.with_bodies([rendered]).searches
+    found = make_plan(search, "default", settings)
+    assert isinstance(found, Plan), found
+    return found
+
+
+@pytest.mark.parametrize(
+    ("params", "text"),
+    [
+        ({"q": "what was typed"}, "what was typed"),
+        ({"keywords": " second ", "q": ""}, "second"),
+        ({"q": 5}, "red phone"),
+        ({"size": 3}, "red phone"),
+        (None, "red phone"),
+    ],
+)
+def test_the_query_text_of_a_template_is_in_the_parameter_that_the_configuration_names(params, text) -> None:
+    settings = template_settings(template_parameters=("q", "keywords"))
+    assert planned_template(params, settings).query_text == text
+    assert planned_template(params, SETTINGS).query_text == "red phone"
+
+
+def test_a_template_goes_out_as_a_template_that_renders_to_our_body() -> None:
+    found = planned_template({"q": "x"}, SETTINGS, {**MATCH, "explain": True, "size": 20})
+    sent_out = found.search.outgoing({**found.body, "size": 20})
+    assert (sent_out["source"], sent_out["explain"]) == ("{{{body}}}", True)
+    assert json.loads(sent_out["params"]["body"]) == {**MATCH, "size": 20}
+
+
+def test_terms_count_as_query_text_on_the_fields_that_the_configuration_names() -> None:
+    body = {"query": {"term": {"brand": "Acme"}}}
+    assert planned(body, settings=template_settings(query_text_fields=("brand",))).query_text == "Acme"
+    assert plan(body, settings=template_settings()) == Skip(Reason.NO_QUERY_TEXT)
+
+
+RRF = {
+    "rrf": {"retrievers": [{"standard": {"query": MATCH["query"]}}, {"knn": {"field": "v"}}], "rank_window_size": 15}
+}
+
+
+def plan_on(body, *, has_retrievers) -> Plan | Skip:
+    request = read(body)
+    assert isinstance(request, SearchRequest)
+    return make_plan(request.searches[0], "default", SETTINGS, has_retrievers=has_retrievers)
+
+
+def test_a_tree_of_retrievers_is_reranked_as_far_as_it_reaches_where_the_cluster_has_them() -> None:
+    found = plan_on({"retriever": RRF}, has_retrievers=True)
+    assert isinstance(found, Plan)
+    assert (found.query_text, found.variant.window, found.first_stage_size) == ("red phone", 15, 15)
+    assert found.body == {"retriever": RRF}
+    beyond = plan_on({"retriever": RRF, "from": 10, "size": 10}, has_retrievers=True)
+    assert beyond == Skip(Reason.RETRIEVER)
+    assert plan_on({"retriever": RRF}, has_retrievers=False) == Skip(Reason.RETRIEVER)
+
+
+@pytest.mark.parametrize("has_retrievers", [True, False])
+def test_a_standard_retriever_is_planned_on_every_cluster(has_retrievers) -> None:
+    standard = {"standard": {"query": MATCH["query"], "filter": {"term": {"brand": "b"}}}}
+    found = plan_on({"retriever": standard}, has_retrievers=has_retrievers)
+    assert isinstance(found, Plan)
+    assert found.query_text == "red phone"
+    assert ("retriever" in found.body) is has_retrievers
+
+
+def test_a_reranker_inside_a_tree_is_left_to_the_cluster() -> None:
+    inside = {"text_similarity_reranker": {"retriever": {"standard": {"query": MATCH["query"]}}, "field": "title"}}
+    tree = {"rrf": {"retrievers": [inside, {"standard": {"query": MATCH["query"]}}]}}
+    assert plan_on({"retriever": tree}, has_retrievers=True) == Skip(Reason.RETRIEVER)
+
+
+def test_a_reranker_orders_by_the_model_named_alone_and_gives_its_window_and_no_more() -> None:
+    settings = SETTINGS.model_copy(update={"models": {"mine": ModelSettings(source="org/mine")}})
+    reranker = {
+        "retriever": {"standard": {"query": MATCH["query"]}},
+        "field": "description",
+        "inference_id": "mine",
+        "inference_text": "what I mean",
+        "rank_window_size": 30,
+    }
+    request = read({"retriever": {"text_similarity_reranker": reranker}, "from": 25, "size": 10})
+    assert isinstance(request, SearchRequest)
+    found = make_plan(request.searches[0], "default", settings)
+    assert isinstance(found, Plan)
+    assert (found.query_text, found.variant.window, found.first_stage_size) == ("what I mean", 30, 30)
+    assert (found.variant.model, found.variant.weights) == ("mine", {"cross_encoder": 1.0})
+    assert found.body["query"] == MATCH["query"]

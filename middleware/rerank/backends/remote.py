@@ -41,6 +41,7 @@ class RemoteBackend:
     """
 
     threads = 1
+    batch_tokens = 16_384  # a request costs more than a forward pass, and the server forms batches of its own
 
     def __init__(self, settings: ModelSettings) -> None:
         if settings.remote is None:
@@ -49,10 +50,10 @@ class RemoteBackend:
         self._remote = settings.remote
         self.workers = settings.remote.connections
         self._call = CALLS[settings.remote.api]
-        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        headers = ["Content-Type: application/json", "Accept: application/json"]
         key = settings.remote.read_api_key()
         if key:
-            headers["Authorization"] = f"Bearer {key}"
+            headers.append(f"Authorization: Bearer {key}")
         self._servers = [Server(url, self._call.path, settings.remote, headers) for url in settings.remote.servers]
         self._hedges = ThreadPoolExecutor(2 * self.workers) if settings.remote.hedge_ms else None
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import socket
+import ssl
 import time
+from collections.abc import Sequence
 from threading import Lock
-from typing import Any
 from urllib.parse import urlsplit
 
-import urllib3
-from urllib3.connection import HTTPConnection
-from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
-
 from middleware.config_remote import RemoteSettings
+from middleware.connection import Address, Connection, Pool
 from middleware.errors import BackendError, DeadlineExceeded, Overloaded, RerankError
 from middleware.rerank.backends.rerank_call import BUDGET_HEADER
 
@@ -29,14 +26,15 @@ class TooMany(BackendError):
 class Server:
     """One server. Thread-safe; `in_flight` is how many requests wait for it."""
 
-    def __init__(self, address: str, path: str, settings: RemoteSettings, headers: dict[str, str]) -> None:
+    def __init__(self, address: str, path: str, settings: RemoteSettings, headers: Sequence[str]) -> None:
         self.address = address
         self.in_flight = 0
         self._settings = settings
-        self._headers = headers
-        self._pool = _make_pool(address, settings)
-        self._path = "" if address.startswith("unix:") else urlsplit(address).path.rstrip("/")
-        self._call = self._path or path
+        self._connect_s = settings.connect_timeout_ms / 1000
+        self._pool = Pool(_read_address(address), settings.connections)
+        is_unix = address.startswith("unix:")
+        self._headers = (f"Host: {'localhost' if is_unix else urlsplit(address).netloc}", *headers)
+        self._call = ("" if is_unix else urlsplit(address).path.rstrip("/")) or path
         self._limit: int | None = None if settings.api == "tei" else settings.max_documents
         self._failures = 0
         self._resting_until = 0.0
@@ -100,78 +98,50 @@ class Server:
     def _read_limit(self, deadline: float) -> int:
         path = self._call.removesuffix("/rerank") + "/info"
         try:
-            status, answer = self._ask("GET", path, None, deadline)
+            status, answer = self._ask("GET", path, b"", deadline)
             told = json.loads(answer)["max_client_batch_size"] if status == 200 else _TEI_LIMIT
         except (ValueError, KeyError, TypeError):
             return _TEI_LIMIT
         return told if isinstance(told, int) and told > 0 else _TEI_LIMIT
 
-    def _ask(self, method: str, path: str, body: bytes | None, deadline: float) -> tuple[int, bytes]:
+    def _ask(self, method: str, path: str, body: bytes, deadline: float) -> tuple[int, bytes]:
         """Status and body of one exchange; once more where a kept connection turns out to be closed."""
         for attempt in (1, 2):
             left_s = deadline - time.monotonic()
             if left_s <= 0:
                 raise DeadlineExceeded(f"{self.address} did not answer in time")
-            headers = {**self._headers, BUDGET_HEADER: str(max(1, int(left_s * 1000)))}
-            timeout = urllib3.Timeout(total=left_s, connect=min(left_s, self._settings.connect_timeout_ms / 1000))
+            lines = (f"{method} {path} HTTP/1.1", *self._headers, f"{BUDGET_HEADER}: {max(1, int(left_s * 1000))}")
+            head = "\r\n".join((*lines, f"Content-Length: {len(body)}", "", "")).encode("latin-1")
             try:
-                return self._exchange(method, path, body, headers, timeout)
-            except ProtocolError as error:
+                connection = self._pool.take(min(left_s, self._connect_s), left_s)
+            except (OSError, UnicodeError) as error:
+                raise BackendError(f"{self.address} cannot be reached: {error}") from error
+            try:
+                return self._exchange(connection, method, head + body)
+            except TimeoutError as error:
+                raise DeadlineExceeded(f"{self.address} did not answer in time") from error
+            except OSError as error:
                 if attempt == 2:
                     raise BackendError(f"{self.address} broke off: {error}") from error
-            except ReadTimeoutError as error:
-                raise DeadlineExceeded(f"{self.address} did not answer in time") from error
-            except (HTTPError, OSError) as error:
-                raise BackendError(f"{self.address}: {' '.join(str(error).split())[:200]}") from error
+            finally:
+                self._pool.give_back(connection)
         raise AssertionError("unreachable")
 
-    def _exchange(
-        self, method: str, path: str, body: bytes | None, headers: dict[str, str], timeout: urllib3.Timeout
-    ) -> tuple[int, bytes]:
-        answer = self._pool.urlopen(
-            method,
-            path,
-            body=body,
-            headers=headers,
-            timeout=timeout,
-            retries=False,
-            redirect=False,
-            preload_content=False,
-        )
-        data = answer.read(_MAX_ANSWER_BYTES + 1)
-        if len(data) > _MAX_ANSWER_BYTES:
-            answer.close()
-            raise BackendError(f"{self.address}: its answer is longer than {_MAX_ANSWER_BYTES} bytes")
-        answer.release_conn()
-        return answer.status, data
+    def _exchange(self, connection: Connection, method: str, message: bytes) -> tuple[int, bytes]:
+        connection.send(message, None, chunked=False)
+        head = connection.read_head(method)
+        answer = bytearray()
+        for piece in connection.read_body(head):
+            answer += piece
+            if len(answer) > _MAX_ANSWER_BYTES:
+                raise BackendError(f"{self.address}: its answer is longer than {_MAX_ANSWER_BYTES} bytes")
+        return head.status, bytes(answer)
 
 
-def _make_pool(address: str, settings: RemoteSettings) -> urllib3.HTTPConnectionPool:
-    options: dict[str, Any] = {"maxsize": settings.connections}
-    if address.startswith("unix:"):
-        return _UnixPool("localhost", unix_path=address.removeprefix("unix:"), **options)
-    parts = urlsplit(address)
-    pool = urllib3.HTTPSConnectionPool if parts.scheme == "https" else urllib3.HTTPConnectionPool
-    return pool(parts.hostname or "", parts.port, **options)
-
-
-class _UnixConnection(HTTPConnection):
-    """HTTP over a unix socket."""
-
-    def __init__(self, *args: Any, unix_path: str, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._unix_path = unix_path
-
-    def _new_conn(self) -> socket.socket:
-        sock = socket.socket(socket.AF_UNIX)
-        try:
-            sock.settimeout(self.timeout)
-            sock.connect(self._unix_path)
-        except OSError:
-            sock.close()
-            raise
-        return sock
-
-
-class _UnixPool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _UnixConnection
+def _read_address(url: str) -> Address:
+    if url.startswith("unix:"):
+        return Address(url.removeprefix("unix:"), None)
+    parts = urlsplit(url)
+    is_http = parts.scheme == "http"
+    tls = None if is_http else ssl.create_default_context()
+    return Address(parts.hostname or "", parts.port or (80 if is_http else 443), tls)

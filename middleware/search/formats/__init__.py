@@ -8,7 +8,7 @@ from typing import Any
 from middleware.search.formats import cbor, smile, yaml
 from middleware.search.formats.literals import BYTES_MARK, java_float, nearest_single, spell_single
 from middleware.search.formats.media_type import Format, MediaType, answer_format, read_media_type
-from middleware.search.formats.pretty import pretty_json
+from middleware.search.formats.pretty import compact_json, pretty_json
 from middleware.search.formats.streams import split_stream
 from middleware.search.json_text import Unreadable, load_strict
 
@@ -16,6 +16,7 @@ __all__ = [
     "Format",
     "MediaType",
     "answer_format",
+    "compact_json",
     "decode_body",
     "pretty_json",
     "read_media_type",
@@ -61,13 +62,10 @@ def read_text(data: bytes, format: Format) -> str:
     return text
 
 
-def write_text(text: str, format: Format, *, pretty: bool = False) -> bytes:
-    """JSON text in a format; `pretty` spreads JSON over lines, and changes nothing in the others.
-
-    Raises Unreadable where `text` is no JSON.
-    """
+def write_text(text: str, format: Format) -> bytes:
+    """JSON text in a format; raises Unreadable where `text` is no JSON."""
     if format is Format.JSON:
-        return (pretty_json(text) if pretty else text).encode()
+        return text.encode()
     return _WRITE[format](text)
 
 

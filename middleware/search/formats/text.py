@@ -13,7 +13,7 @@ _TOKEN = re.compile(
     r"""[ \t\r\n,]*+(?:([{}\[\]])|"((?:[^"\\]++|\\.)*+)"(?:[ \t\r\n]*+(:))?"""
     r"""|(-?[0-9][-+.0-9eE]*+|true|false|null)|(\Z))"""
 )
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 Token = tuple[str | None, str | None, str | None, str | None]
 
@@ -56,7 +56,7 @@ class TextBuilder:
 def quote(text: str) -> str:
     """A JSON string; escapes only what must be."""
     quoted: str = encode_basestring(text)
-    if not quoted.isascii() and _LONE_SURROGATE.search(quoted):
+    if not quoted.isascii() and LONE_SURROGATE.search(quoted):
         quoted = encode_basestring_ascii(text)
     return quoted
 
