@@ -74,7 +74,7 @@ def export(settings: ModelSettings, catalog: CatalogTexts, judged: Judged, step:
     if report_file.is_file() and (settings.precision != "fast" or (folder / CALIBRATION_FILE).is_file()):
         return folder, Report(**json.loads(report_file.read_text(encoding="utf-8")))
     if settings.precision == "fast":
-        save_ranges(_observe(settings, catalog, step), folder / CALIBRATION_FILE)
+        save_ranges(observe_ranges(settings, catalog, step), folder / CALIBRATION_FILE)
     report = _compare(settings, catalog, judged, step)
     folder.mkdir(parents=True, exist_ok=True)
     report_file.write_text(json.dumps(asdict(report), indent=2), encoding="utf-8")
@@ -93,7 +93,7 @@ def copy_model(source: str, exported: Path, target: Path) -> None:
         shutil.copy(exported / CALIBRATION_FILE, target / CALIBRATION_FILE)
 
 
-def _observe(settings: ModelSettings, catalog: CatalogTexts, step: Step) -> dict[str, np.ndarray]:
+def observe_ranges(settings: ModelSettings, catalog: CatalogTexts, step: Step) -> dict[str, np.ndarray]:
     """The largest magnitude in each column of each linear operation's input, over searches made from the catalogue."""
     source = open_source(settings, "onnx")
     session = open_session(source, Recipe(observe=True))

@@ -29,8 +29,9 @@ def test_exact_is_fp32_on_whatever_is_installed():
 
 def test_auto_is_exact_on_a_cpu_and_bf16_on_a_gpu():
     assert names("auto") == names("exact")
-    assert names("auto", gpu=True) == ["torch bf16"]
-    assert names("exact", gpu=True) == ["torch fp32"]
+    assert names("auto", gpu="cuda") == ["torch bf16"]
+    assert names("exact", gpu="cuda") == ["torch fp32"]
+    assert names("auto", gpu="mps") == ["torch fp32"]
 
 
 def test_fast_is_8_bit_and_falls_back_to_more_exact_ones():

@@ -101,6 +101,21 @@ def test_a_calibration_is_found_by_the_weights_wherever_they_lie(tiny_model, tmp
     assert find_ranges([copy]) is None
 
 
+@pytest.mark.parametrize("backend", ["onnx", "openvino"])
+def test_pairs_as_long_as_the_model_has_positions_are_scored(tiny_model, backend):
+    """125 is no multiple of what a runtime may round lengths to."""
+    from transformers import BertConfig, BertForSequenceClassification
+
+    folder = tiny_model()
+    config = BertConfig.from_pretrained(folder, max_position_embeddings=125)
+    torch.manual_seed(2)
+    BertForSequenceClassification(config).save_pretrained(folder)
+    loaded, reference = load(folder, backend, max_tokens=512), load(folder, "torch", max_tokens=512)
+    texts = ["red phone " * 80, "blue", *["case " * 123] * 3]
+    scores = [each.score(each.encode(QUERY, texts)) for each in (loaded, reference)]
+    np.testing.assert_allclose(scores[0], scores[1], atol=1e-5)
+
+
 def test_a_pair_longer_than_one_pass_is_still_scored(tiny_model):
     loaded, reference = load(tiny_model(), "onnx", max_tokens=128), load(tiny_model(), "torch", max_tokens=128)
     texts = ["red phone " * 80, "blue", *["case " * 70] * 9]

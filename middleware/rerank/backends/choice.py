@@ -47,15 +47,16 @@ FAST = (Candidate("onnx", "int8"), Candidate("openvino", "int8"))
 
 
 def candidates(
-    settings: ModelSettings, processor: Processor, installed: Callable[[str], bool], gpu: bool
+    settings: ModelSettings, processor: Processor, installed: Callable[[str], bool], gpu: str | None
 ) -> list[Candidate]:
     """What may run the model, fastest first as far as was measured; each later one stands in for those before it.
 
-    A processor without fast 8-bit or bf16 operations gains nothing from them, so that the more exact come first.
+    `gpu`: cuda, mps or None. A processor without bf16 operations only loses by them, so that fp32 comes instead; 8-bit
+    ones gain on any.
     """
     precision = settings.precision
     if precision == "auto":
-        precision = "balanced" if gpu else "exact"
+        precision = "balanced" if gpu == "cuda" else "exact"
     if gpu:
         wanted = [Candidate("torch", "fp32" if precision == "exact" else "bf16")]
     else:
@@ -71,8 +72,7 @@ def candidates(
 
 def choose_backend(settings: ModelSettings) -> Backend:
     """The first candidate that can be loaded, or with `measure` the fastest. Raises ModelUnavailable."""
-    gpu = _has_gpu(settings)
-    found = candidates(settings, this_processor(), _is_installed, gpu)
+    found = candidates(settings, this_processor(), _is_installed, _gpu(settings))
     backend = _fastest(found, settings) if settings.measure else _first(found, settings)
     log.info("model %s runs on %s", settings.source, getattr(backend, "name", type(backend).__name__))
     _say_what_is_missing(settings, backend)
@@ -128,11 +128,12 @@ def _is_installed(module: str) -> bool:
     return find_spec(module) is not None
 
 
-def _has_gpu(settings: ModelSettings) -> bool:
+def _gpu(settings: ModelSettings) -> str | None:
     if settings.device in ("cuda", "mps"):
-        return True
+        return settings.device
     if settings.device == "cpu" or settings.backend in ("onnx", "openvino") or not _is_installed("torch"):
-        return False
+        return None
     from middleware.rerank.backends.torch import best_device
 
-    return best_device() != "cpu"
+    device = best_device()
+    return None if device == "cpu" else device

@@ -111,6 +111,8 @@ class _Graph:
         words = self._node("Gather", self._constant(encoder.words), IDS)
         kinds = self._node("Gather", self._constant(encoder.kinds), KINDS)
         positions = encoder.positions[encoder.first_position :]
+        # Padding may go a little beyond the model's positions (padded.py); nothing reads what comes of it.
+        positions = np.vstack([positions, np.zeros((16, encoder.width), np.float32)])
         length = self._node("Slice", self._node("Shape", IDS), *(self._constant([n], np.int64) for n in (1, 2)))
         zero = self._constant([0], np.int64)
         rows = self._node("Slice", self._constant(positions), zero, length, zero)

@@ -20,6 +20,9 @@ OpenvinoPrecision = Literal["fp32", "bf16", "int8"]
 _GROUP = 32
 """Activations that share a scale."""
 
+# OpenVINO makes code for every shape that it meets, and keeps it: without rounding it would never be done with that.
+_LENGTH_STEP = 8
+
 
 class OpenvinoBackend:
     """A BERT- or RoBERTa-type model in memory, ready to score. Raises ModelUnavailable when it cannot be loaded."""
@@ -58,7 +61,7 @@ class OpenvinoBackend:
         }
 
     def score(self, batch: Sequence[Tokens]) -> FloatArray:
-        return self._head.scores(in_passes(batch, self._logits))
+        return self._head.scores(in_passes(batch, self._logits, _LENGTH_STEP))
 
     def _logits(self, arrays: Arrays) -> FloatArray:
         request = getattr(self._requests, "mine", None)

@@ -11,15 +11,18 @@ from numpy.typing import NDArray
 from middleware.rerank.backends import FloatArray, Tokens
 from middleware.rerank.backends.graph import BIAS, IDS, KINDS
 
-TOKENS_PER_PASS = 512
+TOKENS_PER_PASS = 256
 """Padding included. Fewer: each operation's own cost shows; more: its input falls out of the cache."""
 
 Arrays = Mapping[str, NDArray[Any]]
 
 
-def in_passes(batch: Sequence[Tokens], run: Callable[[Arrays], FloatArray]) -> FloatArray:
-    """What `run` returns for each pair, shape (len(batch), labels): pairs sorted by length, a few in each pass."""
-    lengths = [len(tokens["input_ids"]) for tokens in batch]
+def in_passes(batch: Sequence[Tokens], run: Callable[[Arrays], FloatArray], step: int = 1) -> FloatArray:
+    """What `run` returns for each pair, shape (len(batch), labels): pairs sorted by length, a few in each pass.
+
+    Rows are padded to a multiple of `step`, for a runtime to which each new shape is expensive.
+    """
+    lengths = [_rounded(len(tokens["input_ids"]), step) for tokens in batch]
     by_length = sorted(range(len(batch)), key=lengths.__getitem__)
     results: list[FloatArray] = []
     start = 0
@@ -27,7 +30,7 @@ def in_passes(batch: Sequence[Tokens], run: Callable[[Arrays], FloatArray]) -> F
         end = start + 1
         while end < len(by_length) and (end + 1 - start) * lengths[by_length[end]] <= TOKENS_PER_PASS:
             end += 1
-        results.append(run(padded([batch[row] for row in by_length[start:end]])))
+        results.append(run(padded([batch[row] for row in by_length[start:end]], step)))
         start = end
     together = np.concatenate(results)
     in_order = np.empty_like(together)
@@ -35,13 +38,17 @@ def in_passes(batch: Sequence[Tokens], run: Callable[[Arrays], FloatArray]) -> F
     return in_order
 
 
-def padded(batch: Sequence[Tokens]) -> Arrays:
-    """The graph's inputs, each row padded to the longest."""
+def padded(batch: Sequence[Tokens], step: int = 1) -> Arrays:
+    """The graph's inputs, each row padded to the longest, rounded up to a multiple of `step`."""
     lengths = np.array([len(tokens["input_ids"]) for tokens in batch])
-    there = np.arange(lengths.max()) < lengths[:, None]
+    there = np.arange(_rounded(int(lengths.max()), step)) < lengths[:, None]
     arrays: dict[str, NDArray[Any]] = {name: np.zeros(there.shape, dtype=np.int64) for name in (IDS, KINDS)}
     for name, array in arrays.items():
         if name in batch[0]:
             array[there] = np.concatenate([tokens[name] for tokens in batch])
     arrays[BIAS] = np.where(there, np.float32(0), np.float32(-1e9))[:, None, None, :]
     return arrays
+
+
+def _rounded(length: int, step: int) -> int:
+    return -(-length // step) * step
