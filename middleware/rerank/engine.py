@@ -28,8 +28,6 @@ from middleware.rerank.worker import serve, warm_up
 log = logging.getLogger(__name__)
 
 # MiniLM-L6 on a CPU, product texts, processor time of 50 pairs: 582 ms with 256, 570 with 512, 636 with 1024, 800 with
-# 4096, which pads more. A backend that differs says so in an attribute `batch_tokens`.
-_BATCH_TOKENS = 512
 
 
 class Engine:
@@ -141,8 +139,7 @@ class Engine:
                 return
         backend, keys = loaded
         workers = max(1, backend.workers)
-        own_batch_tokens: int = getattr(backend, "batch_tokens", _BATCH_TOKENS)
-        batch_tokens = self._settings.batch_tokens or own_batch_tokens
+        batch_tokens = self._settings.batch_tokens or backend.batch_tokens
         queue = PairQueue(limit=self._settings.queue_limit, batch_tokens=batch_tokens, workers=workers, pace=pace)
         threads = [self._start_worker(backend, queue, number) for number in range(workers)]
         self._feeder = Feeder(backend, queue, self.name, self._watch, self._memory, keys)

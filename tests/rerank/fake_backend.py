@@ -17,6 +17,7 @@ class FakeBackend:
         self.on_score = on_score
         self.remembers = remembers
         self.workers = workers
+        self.batch_tokens = 512
         self.batches = []
         self.encoded = []
         self.encoding = Lock()

@@ -16,16 +16,21 @@ Tokens = Mapping[str, Sequence[int]]
 """One pair as its model reads it: input_ids and what belongs to them, cut to max_tokens, not padded."""
 
 
+BATCH_TOKENS = 512
+"""What a CPU thread takes at once: below it a call costs more than its tokens, above it the caches miss (measured)."""
+
+
 class Backend(Protocol):
     """One loaded model.
 
     `threads`: CPU threads that one call of `score` uses. `workers`: how many threads should call `score` at once for
     the machine to be busy: its cores on a CPU (each with its own pairs, which gains more than splitting operations), 1
-    on a GPU.
+    on a GPU. `batch_tokens`: tokens of one batch, padding included, unless the configuration says otherwise.
     """
 
     threads: int
     workers: int
+    batch_tokens: int
 
     def encode(self, query_text: str, document_texts: Sequence[str]) -> Sequence[Tokens]:
         """Tokens of each (query, document) pair, in the order of `document_texts`. One thread at a time."""

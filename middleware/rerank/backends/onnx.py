@@ -7,7 +7,7 @@ from typing import Any
 
 from middleware.config import ModelSettings
 from middleware.errors import ModelUnavailable
-from middleware.rerank.backends import FloatArray, Tokens
+from middleware.rerank.backends import BATCH_TOKENS, FloatArray, Tokens
 from middleware.rerank.backends.calibration import find_ranges
 from middleware.rerank.backends.encoder import read_encoder
 from middleware.rerank.backends.graph import LOGITS, Recipe, build_graph
@@ -20,6 +20,7 @@ class OnnxBackend:
     """A BERT- or RoBERTa-type model in memory, ready to score. Raises ModelUnavailable when it cannot be loaded."""
 
     threads = 1
+    batch_tokens = BATCH_TOKENS
 
     def __init__(self, settings: ModelSettings, *, int8: bool = False, recipe: Recipe | None = None) -> None:
         _onnxruntime()

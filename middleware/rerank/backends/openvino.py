@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from middleware.config import ModelSettings
 from middleware.errors import ModelUnavailable
-from middleware.rerank.backends import FloatArray, Tokens
+from middleware.rerank.backends import BATCH_TOKENS, FloatArray, Tokens
 from middleware.rerank.backends.encoder import read_encoder
 from middleware.rerank.backends.graph import Recipe, build_graph
 from middleware.rerank.backends.padded import Arrays, in_passes
@@ -28,6 +28,7 @@ class OpenvinoBackend:
     """A BERT- or RoBERTa-type model in memory, ready to score. Raises ModelUnavailable when it cannot be loaded."""
 
     threads = 1
+    batch_tokens = BATCH_TOKENS
 
     def __init__(self, settings: ModelSettings, *, precision: OpenvinoPrecision = "fp32") -> None:
         try:

@@ -7,9 +7,12 @@ from typing import Any
 
 from middleware.config import ModelSettings
 from middleware.errors import ModelUnavailable
-from middleware.rerank.backends import FloatArray, Tokens
+from middleware.rerank.backends import BATCH_TOKENS, FloatArray, Tokens
 from middleware.rerank.backends.processor import cpu_workers
 from middleware.rerank.backends.source import Source, import_transformers, open_source, origin, unloadable
+
+# A GPU is busy only with much at once; an estimate, not measured here.
+_GPU_BATCH_TOKENS = 16_384
 
 
 class TorchBackend:
@@ -27,7 +30,9 @@ class TorchBackend:
         self._head = source.head
         self._tokenizer = source.tokenizer.tokenizer
         self._device = pick_device(torch, settings.device)
-        self.workers = cpu_workers(settings.threads) if self._device == "cpu" else 1
+        on_cpu = self._device == "cpu"
+        self.workers = cpu_workers(settings.threads) if on_cpu else 1
+        self.batch_tokens = BATCH_TOKENS if on_cpu else _GPU_BATCH_TOKENS
         self.name = f"torch {'bf16' if bf16 else 'fp32'} on {self._device}"
         self._model = _load_model(source)
         self._model.to(device=self._device, dtype=torch.bfloat16 if bf16 else torch.float32).eval()
