@@ -21,6 +21,7 @@ from middleware.search.request import read_request
 from middleware.search.target import read_search_target
 from middleware.search.window import Window
 from middleware.second_stage import Reader, SecondStage, make_ranking
+from middleware.verdict import judge, verdict_headers
 
 WINDOW = 5
 
@@ -165,6 +166,16 @@ def test_a_search_of_many_whose_first_hit_was_not_scored_fell_behind_its_deadlin
     first, second = SecondStage(settings, {"fake": Late()}).rerank(searches, Reader(), 1000)
     assert first.order == [0]
     assert isinstance(second, DeadlineExceeded)
+
+
+def test_the_window_header_says_how_far_each_search_got() -> None:
+    plan, names = make(make_settings()), make_settings().headers
+    response = respond([{"title": f"t{number}"} for number in range(4)])
+    outcomes = [rerank(FakeEngine([0.5] * 4, known=known), response) for known in (4, 2)]
+    outcomes.append(rerank(FakeEngine(error=DeadlineExceeded("late")), response))
+    headers = verdict_headers(names, [judge(plan, outcome) for outcome in outcomes])
+    assert headers[names.switch] == "applied"
+    assert headers[names.window] == "4, 2, 0"
 
 
 def test_profile_features_are_those_of_the_scored_hits() -> None:

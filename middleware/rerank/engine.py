@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
@@ -54,7 +55,7 @@ class Engine:
         self._stopping = Event()
         self._loader = Thread(target=self._run, name=f"rerank-{self.name}", daemon=True)
 
-    @property
+    @cached_property
     def name(self) -> str:
         """What clients see of the model: a local folder's own name, or the hub name."""
         source = self._settings.source
@@ -139,7 +140,7 @@ class Engine:
             if self._stopping.wait(self._retry_s):
                 return
         backend, keys = loaded
-        workers = max(1, getattr(backend, "workers", 1))
+        workers = max(1, backend.workers)
         own_batch_tokens: int = getattr(backend, "batch_tokens", _BATCH_TOKENS)
         batch_tokens = self._settings.batch_tokens or own_batch_tokens
         queue = PairQueue(limit=self._settings.queue_limit, batch_tokens=batch_tokens, workers=workers, pace=pace)

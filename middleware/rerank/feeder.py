@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from threading import Lock
 from time import monotonic, perf_counter
 
 from middleware.errors import BackendError, RerankError
@@ -13,6 +12,7 @@ from middleware.rerank.pairs import Pair, Search
 from middleware.rerank.queue import PairQueue
 from middleware.rerank.score_keys import ScoreKeys
 from middleware.rerank.score_memory import ScoreMemory
+from middleware.rerank.turns import Turns
 from middleware.rerank.watch import Fate, Watch
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class Feeder:
         self._watch = watch
         self._memory = memory
         self._keys = keys
-        self._encoding = Lock()
+        self._encoding = Turns()
 
     def remember(self, queries: Sequence[Query], search: Search) -> None:
         """Name the pairs of a search, and fill the slots of those whose scores are remembered."""
@@ -61,8 +61,7 @@ class Feeder:
     def feed(self, queries: Sequence[Query], search: Search) -> None:
         """Queue what is missing. Ends early where the search is finished before; raises BackendError."""
         for index, rows in _slices(search):
-            patience_s = search.deadline - monotonic()
-            if search.is_whole or not self._encoding.acquire(timeout=max(0.0, patience_s)):
+            if search.is_whole or not self._encoding.acquire(search.deadline - monotonic()):
                 return
             try:
                 pairs = self._pairs(queries[index], search, index, rows)

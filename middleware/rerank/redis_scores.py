@@ -18,6 +18,8 @@ from middleware.errors import ConfigError
 _log = logging.getLogger(__name__)
 
 _THREADS = 4
+# No search waits for a socket; a write of many scores may take longer than a search would wait.
+_SOCKET_PATIENCE = 10
 _MOST_PENDING = 64
 _FAILURES = 3
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
@@ -77,10 +79,14 @@ class RedisScores:
             return {}
         future = self._submit(self._read, keys)
         try:
-            return future.result(timeout=max(0.0, min(self._timeout_s, patience_s))) or {}
+            found: Mapping[bytes, float] | None = future.result(timeout=max(0.0, min(self._timeout_s, patience_s)))
         except FutureTimeout:
             self._note_failure(f"no answer within {self._timeout_s * 1000:.0f} ms")
             return {}
+        if found is None:
+            return {}
+        self._breaker.succeeded()  # only what came in time counts: an answer that is always late is none
+        return found
 
     def put(self, scores: Mapping[bytes, float]) -> None:
         """Hand scores to a thread that writes them; where too many wait already, they are not written."""
@@ -94,12 +100,10 @@ class RedisScores:
     def _submit(self, call: Callable[[Any], Any], argument: Any) -> Any:
         def run() -> Any:
             try:
-                result = call(argument)
+                return call(argument)
             except Exception as error:  # noqa: BLE001 - whatever a client raises means that Redis is of no use now
                 self._note_failure(f"{type(error).__name__}: {error}")
                 return None
-            self._breaker.succeeded()
-            return result
 
         future = self._threads.submit(run)
         future.add_done_callback(lambda _: self._pending.release())
@@ -136,7 +140,7 @@ def connect_redis(settings: ScoreSettings) -> RedisScores | None:
     timeout_s = settings.redis_timeout_ms / 1000
     client = redis.Redis.from_url(
         settings.redis_url.get_secret_value(),
-        socket_timeout=timeout_s,
+        socket_timeout=_SOCKET_PATIENCE * timeout_s,
         socket_connect_timeout=timeout_s,
         retry=Retry(NoBackoff(), 0),
         protocol=2,  # what every server speaks, old ones and what poses as Redis included

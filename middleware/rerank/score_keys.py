@@ -49,12 +49,13 @@ class ScoreKeys:
 def make_keys(settings: ModelSettings, backend: Backend) -> ScoreKeys | None:
     """The keys of a model that was just loaded; None where nobody can tell when the model changes."""
     own: str | None = getattr(backend, "revision", None)
-    is_remote = getattr(settings, "remote", None) is not None
+    is_remote = settings.remote is not None
     if own is None and is_remote:
         return None
     digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
     relevant = settings.model_dump_json(exclude=_NOT_OF_THE_SCORE)
-    for part in (own or fingerprint(settings.source, settings.revision), type(backend).__name__, relevant):
+    kind = str(getattr(backend, "name", type(backend).__name__))
+    for part in (own or fingerprint(settings.source, settings.revision), kind, relevant):
         digest.update(len(part).to_bytes(8, "little") + part.encode("utf-8", "surrogatepass"))
     return ScoreKeys(digest.digest(), folds_case=not is_remote and _folds_case(backend))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,6 @@ from typing import Any
 from middleware.search.json_text import replace_lone_surrogates
 
 _TOKEN = re.compile(r"(\{[^{}\[\]]*\}|[\[\]{}])")
-_SPACES = re.compile(r"\s+")
 _VALUE_SEPARATOR = " "
 
 
@@ -35,12 +35,12 @@ class Template:
     """A parsed template such as `{title}[ | {brand}]`."""
 
     groups: tuple[Group, ...]
+    fields: tuple[str, ...] = dataclasses.field(init=False)
+    """Paths of the fields it reads, each once, in order."""
 
-    @property
-    def fields(self) -> tuple[str, ...]:
-        """Paths of the fields it reads, each once, in order."""
+    def __post_init__(self) -> None:
         paths = (part.path for group in self.groups for part in group.parts if isinstance(part, Field))
-        return tuple(dict.fromkeys(paths))
+        object.__setattr__(self, "fields", tuple(dict.fromkeys(paths)))
 
     def render(self, values: Mapping[str, Sequence[Any]], max_field_chars: int) -> str:
         """The document text; empty where no field has a value. `values`: field path -> its values in this hit."""
@@ -48,7 +48,7 @@ class Template:
         if not any(texts.values()):
             return ""
         rendered = "".join(_render_group(group, texts) for group in self.groups)
-        return _SPACES.sub(" ", rendered).strip()
+        return " ".join(rendered.split())
 
 
 def _render_group(group: Group, texts: Mapping[str, str]) -> str:
@@ -116,6 +116,9 @@ def _collect(node: Any, path: str, found: list[Any]) -> None:
     elif not path:
         if node is not None and not isinstance(node, dict):
             found.append(node)
+    elif isinstance(node, dict) and "." not in path:
+        if path in node:
+            _collect(node[path], "", found)
     elif isinstance(node, dict):
         for key, child in node.items():
             if key == path:

@@ -18,7 +18,10 @@ class Hit:
     members: tuple[Member, ...]
 
     def member(self, name: str) -> Member | None:
-        return next((member for member in self.members if member.name == name), None)
+        for member in self.members:
+            if member.name == name:
+                return member
+        return None
 
     def decoded(self, name: str) -> Any:
         member = self.member(name)

@@ -94,10 +94,12 @@ class Cursor:
 
     def _take(self, char: str) -> bool:
         """Step over `char` and the space around it, if it comes next; a closing bracket keeps the space behind it."""
-        match = _SPACE.match(self.text, self.at)
-        at = match.end() if match else self.at
+        at = self.at
         if not self.text.startswith(char, at):
-            return False
+            match = _SPACE.match(self.text, at)
+            at = match.end() if match else at
+            if not self.text.startswith(char, at):
+                return False
         self.at = at + 1
         if char not in "}]":
             self._skip_space()

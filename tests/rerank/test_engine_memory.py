@@ -14,8 +14,10 @@ from fake_backend import FakeBackend, wait_until
 from hypothesis import given
 from hypothesis import strategies as st
 
-from middleware.config import ModelSettings
+from middleware.app import make_engine_maker
+from middleware.config import ModelSettings, Settings
 from middleware.errors import BackendError
+from middleware.observability import Metrics
 from middleware.rerank.engine import Engine
 from middleware.rerank.score_keys import ScoreKeys, fingerprint, make_keys
 from middleware.rerank.score_memory import ScoreMemory
@@ -258,6 +260,37 @@ def test_a_memory_that_others_share_is_asked_for_what_is_missing_and_told_what_i
     assert backends[1].served("q") == 1
     other.score("q", ["a", "bb", "ccc"], budget_ms=5000)
     assert shared.asked == [2, 3]
+
+
+@pytest.mark.parametrize(("max_bytes", "times"), [(1_000_000, 1), (0, 2)])
+def test_engines_remember_unless_the_configuration_says_otherwise(folder, max_bytes, times) -> None:
+    backend = FakeBackend()
+    settings = Settings.model_validate({"scores": {"max_bytes": max_bytes}})
+    engine = make_engine_maker(settings, Metrics())(ModelSettings(source=str(folder), max_tokens=32))
+    engine._backend_factory = lambda _: backend
+    engine.start()
+    wait_until(lambda: engine.ready)
+    for _ in range(2):
+        engine.score("q", ["a"], budget_ms=5000)
+    engine.stop()
+    assert backend.served("q") == times
+
+
+def test_what_became_of_pairs_is_exposed(folder) -> None:
+    metrics = Metrics()
+    engine = make_engine_maker(Settings(), metrics)(ModelSettings(source=str(folder), max_tokens=32))
+    engine._backend_factory = lambda _: FakeBackend()
+    engine.start()
+    wait_until(lambda: engine.ready)
+    for _ in range(2):
+        engine.score("q", ["a", "bb", "a"], budget_ms=5000)
+    engine.stop()
+    exposed = metrics.exposition().decode()
+    for fate, pairs in {"scored": 2, "shared": 1, "remembered": 3, "unscored": 0}.items():
+        assert f'es_rerank_pairs_total{{fate="{fate}",model="model"}} {pairs}.0' in exposed
+    for stage in ("wait", "tokenise", "forward"):
+        assert f'es_rerank_engine_seconds_count{{model="model",stage="{stage}"}} 1.0' in exposed
+    assert "es_rerank_saved_seconds_total" in exposed
 
 
 def test_a_mixed_crowd_gets_its_own_scores(running) -> None:

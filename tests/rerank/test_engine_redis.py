@@ -92,6 +92,15 @@ def test_a_redis_that_hangs_costs_a_few_timeouts_and_nothing_then(shared_scores)
     gate.set()
 
 
+def test_a_redis_that_is_always_late_is_left_alone(shared_scores) -> None:
+    client = FakeClient(lambda: time.sleep(0.05))
+    scores = shared_scores(client)
+    for _ in range(10):
+        assert patient(scores) == {}
+        time.sleep(0.06)
+    assert client.calls == 3
+
+
 def test_it_waits_no_longer_than_the_search_may(shared_scores) -> None:
     gate = threading.Event()
     scores = shared_scores(FakeClient(lambda: gate.wait(30)), redis_timeout_ms=20_000)
