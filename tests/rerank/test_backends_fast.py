@@ -121,3 +121,16 @@ def test_a_pair_longer_than_one_pass_is_still_scored(tiny_model):
     texts = ["red phone " * 80, "blue", *["case " * 70] * 9]
     scores = [each.score(each.encode(QUERY, texts)) for each in (loaded, reference)]
     np.testing.assert_allclose(scores[0], scores[1], atol=1e-5)
+
+
+def test_passes_are_cut_where_lengths_jump_and_within_their_bound():
+    from middleware.rerank.backends.padded import TOKENS_PER_PASS, _cuts
+
+    assert _cuts([10, 10, 11, 60, 60]) == [(0, 3), (3, 5)]
+    assert _cuts([TOKENS_PER_PASS * 2]) == [(0, 1)]
+    lengths = sorted(RNG.integers(5, 100, size=80).tolist())
+    passes = _cuts(lengths)
+    assert [row for start, end in passes for row in range(start, end)] == list(range(80))
+    assert all((end - start) * lengths[end - 1] <= TOKENS_PER_PASS for start, end in passes)
+    padded_tokens = sum((end - start) * lengths[end - 1] for start, end in passes)
+    assert padded_tokens < 1.1 * sum(lengths)

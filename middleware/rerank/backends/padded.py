@@ -14,6 +14,9 @@ from middleware.rerank.backends.graph import BIAS, IDS, KINDS
 TOKENS_PER_PASS = 256
 """Padding included. Fewer: each operation's own cost shows; more: its input falls out of the cache."""
 
+COST_OF_A_PASS = 12
+"""What a pass costs beside its tokens, in tokens: some 200 operations have to be started."""
+
 Arrays = Mapping[str, NDArray[Any]]
 
 
@@ -24,14 +27,10 @@ def in_passes(batch: Sequence[Tokens], run: Callable[[Arrays], FloatArray], step
     """
     lengths = [_rounded(len(tokens["input_ids"]), step) for tokens in batch]
     by_length = sorted(range(len(batch)), key=lengths.__getitem__)
-    results: list[FloatArray] = []
-    start = 0
-    while start < len(by_length):
-        end = start + 1
-        while end < len(by_length) and (end + 1 - start) * lengths[by_length[end]] <= TOKENS_PER_PASS:
-            end += 1
-        results.append(run(padded([batch[row] for row in by_length[start:end]], step)))
-        start = end
+    results = [
+        run(padded([batch[row] for row in by_length[start:end]], step))
+        for start, end in _cuts([lengths[row] for row in by_length])
+    ]
     together = np.concatenate(results)
     in_order = np.empty_like(together)
     in_order[by_length] = together
@@ -48,6 +47,27 @@ def padded(batch: Sequence[Tokens], step: int = 1) -> Arrays:
             array[there] = np.concatenate([tokens[name] for tokens in batch])
     arrays[BIAS] = np.where(there, np.float32(0), np.float32(-1e9))[:, None, None, :]
     return arrays
+
+
+def _cuts(lengths: Sequence[int]) -> list[tuple[int, int]]:
+    """Where to cut pairs of rising length into passes, so that padding and the passes' own cost are least together."""
+    best: list[tuple[float, int]] = [(0.0, 0)]  # of the first n pairs: their cost, and where their last pass starts
+    for end in range(1, len(lengths) + 1):
+        longest = lengths[end - 1]
+        most = max(1, TOKENS_PER_PASS // longest)
+        best.append(
+            min(
+                (best[start][0] + (end - start) * longest + COST_OF_A_PASS, start)
+                for start in range(max(0, end - most), end)
+            )
+        )
+    passes = []
+    end = len(lengths)
+    while end:
+        start = best[end][1]
+        passes.append((start, end))
+        end = start
+    return passes[::-1]
 
 
 def _rounded(length: int, step: int) -> int:
