@@ -132,7 +132,7 @@ class ModelSettings(Section):
     precision: Literal["auto", "exact", "balanced", "fast"] = Field(
         "auto",
         description="exact: fp32, 4 x sentence-transformers' speed on CPUs. balanced: bf16, 6 x, Kendall's tau 0.99. "
-        "fast: 8-bit integers on CPUs, 9 x, tau 0.96, nDCG@10 within 0.5 %. auto: balanced on CUDA, else exact.",
+        "fast: 8-bit integers on CPUs, 9 x, tau 0.96, no loss of nDCG@10 seen. auto: balanced on CUDA, else exact.",
     )
     backend: Literal["auto", "torch", "onnx", "openvino"] = Field(
         "auto", description="What runs the model; auto: the fastest that is installed and fits model and processor."
