@@ -38,7 +38,7 @@ class Reason(StrEnum):
     ASYNC_SEARCH = "async_search", "an asynchronous search: its answer comes in parts"
     POINT_IN_TIME = "pit", "searches a point in time"
     SLICE = "slice", "one slice of a sliced search"
-    RETRIEVER = "retriever", "uses `retriever` or `rank`, which bring a ranking of their own"
+    RETRIEVER = "retriever", "a tree of retrievers, or `rank`, that only the cluster can put in order"
     STORED_FIELDS_NONE = (
         "stored_fields_none",
         "`stored_fields: _none_` beside `rescore`, `retriever` or `profile` leaves nothing to read",
