@@ -129,6 +129,57 @@ def test_all_pages_hold_the_hits_of_the_clients_own_search(node, proxy, name, pa
     assert pages[0].json["hits"]["total"] == direct["hits"]["total"]
 
 
+DERIVED = {
+    "settings": {"index.derived_source.enabled": True, "number_of_shards": 1, "number_of_replicas": 0},
+    "mappings": {
+        "properties": {
+            "title": {"type": "text", "store": True},
+            "brand": {"type": "keyword"},
+            "price": {"type": "double"},
+        }
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def derived(node: str) -> Iterator[str]:
+    """An index that keeps no source and makes it of its other parts; Elasticsearch 7.17 has no such thing."""
+    call(f"{node}/apart-derived", method="DELETE")
+    made = call(f"{node}/apart-derived", DERIVED, method="PUT")
+    if made.status == 400:
+        pytest.skip("this engine has no synthetic source")
+    draw = random.Random(4)
+    lines: list[dict[str, Any]] = []
+    for number in range(30):
+        title = " ".join(draw.choices(WORDS, k=draw.randint(2, 6)))
+        lines += [{"index": {"_id": str(number)}}, {"price": draw.randint(1, 9) / 2, "brand": "Acme", "title": title}]
+    data = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+    assert call(f"{node}/apart-derived/_bulk?refresh=true", data).json["errors"] is False
+    yield "apart-derived"
+    call(f"{node}/apart-derived", method="DELETE")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"_source": False},
+        {"_source": {"excludes": ["title"]}},
+        {"_source": ["price"], "fields": ["brand"]},
+        {"highlight": {"fields": {"title": {}}}},
+        {"stored_fields": "_none_"},
+    ],
+    ids=json.dumps,
+)
+def test_a_synthetic_source_is_read_and_comes_back_as_the_client_asked_for_it(node, proxy, derived, options) -> None:
+    body = {"query": {"match": {"title": "red phone"}}, **options}
+    direct = call(f"{node}/{derived}/_search", {**body, "size": 100}).json
+    pages = [call(f"{proxy}/{derived}/_search", {**body, "from": start, "size": 7}) for start in range(0, 35, 7)]
+    assert pages[0].headers["X-Rerank"] == "applied"
+    hits = [hit for page in pages for hit in page.json["hits"]["hits"]]
+    assert without_scores(hits) == without_scores(direct["hits"]["hits"])
+
+
 def test_an_index_that_changes_between_window_and_page_is_searched_as_it_was(
     node, start_proxy_process, tmp_path
 ) -> None:
