@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from middleware.config import ServerSettings
@@ -16,7 +15,7 @@ from middleware.search.deferral import match_page
 from middleware.search.first_stage import Outgoing, Planned, page_request, untouched_request, window_request
 from middleware.search.formats import Format, read_media_type, read_text
 from middleware.search.hits import Answer, SearchResponse, read_answer
-from middleware.search.json_text import Unreadable
+from middleware.search.json_text import Unreadable, load_strict
 from middleware.search.plan import Plan
 from middleware.search.request import TEMPLATE_OPTIONS, Search, SearchRequest, encode_body
 from middleware.search.response import PageHit, Ranking
@@ -27,14 +26,6 @@ _TEMPLATE = ("id", "source", "params")
 _JSON = {"Content-Type": "application/json", "Accept": "application/json"}
 BUSY = (429, 502, 503, 504)
 _log = logging.getLogger(__name__)
-
-
-class Refused(Unreadable):
-    """Elasticsearch answered with an error, which is `response`."""
-
-    def __init__(self, response: Response, data: bytes) -> None:
-        super().__init__(f"status {response.status}")
-        self.response = replace(response, body=(data,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +65,8 @@ class FirstStage:
         if response.status != 200 or data is None:
             raise Unreadable(f"the template was not rendered: status {response.status}")
         try:
-            body = json.loads(data)["template_output"]
-        except (ValueError, KeyError, TypeError) as error:
+            body = load_strict(data)["template_output"]
+        except (KeyError, TypeError) as error:
             raise Unreadable(f"the rendered template is not readable: {error}") from error
         if not isinstance(body, dict):
             raise Unreadable("the rendered template is not a search body")
@@ -86,21 +77,19 @@ class FirstStage:
     def ask(self, request: Request, asked: SearchRequest, plans: Sequence[Planned]) -> Recall | Response:
         """The window of each planned search; the answer as it came where the cluster is busy.
 
-        Raises Refused, TooLarge, or Unreadable where its answer cannot be read.
+        Raises Unreadable where it refuses the request or its answer cannot be read, TooLarge.
         """
         started = time.perf_counter()
         response = self._search(request, window_request(asked, plans))
         if response.status in BUSY:
             return response
-        answer = read_answer(self._text(response), is_multi=asked.target.form.is_multi)
-        if len(answer.responses) != len(plans):
-            raise Unreadable("not as many responses as searches")
+        answer = self._read(response, asked, len(plans))
         return Recall(response, answer, time.perf_counter() - started)
 
     def ask_untouched(self, request: Request, asked: SearchRequest, searches: Sequence[Search]) -> list[str]:
         """The responses to some searches of an `_msearch` as the client sent them; raises Unreadable."""
         response = self._search(request, untouched_request(asked, searches))
-        answer = read_answer(self._text(response), is_multi=True)
+        answer = self._read(response, asked, len(searches))
         spans = [found.span if isinstance(found, SearchResponse) else found for found in answer.responses]
         return [answer.text[start:end] for start, end in spans]
 
@@ -116,7 +105,7 @@ class FirstStage:
             positions = sorted(ranking.page(plan))
             wanted.append((plan, positions, [response.hits[position] for position in positions]))
         outgoing = page_request(asked, [(plan, hits) for plan, _, hits in wanted])
-        answer = read_answer(self._text(self._search(request, outgoing)), is_multi=asked.target.form.is_multi)
+        answer = self._read(self._search(request, outgoing), asked, len(pages))
         found: list[Mapping[int, PageHit]] = []
         for (_, positions, hits), page in zip(wanted, answer.responses, strict=True):
             matched = match_page(hits, page.hits) if isinstance(page, SearchResponse) else None
@@ -129,14 +118,23 @@ class FirstStage:
         coding = {"Accept-Encoding": accepted(request.header("accept-encoding") or "")}
         return self._upstream.search(request, outgoing.target, outgoing.body, {**coding, **outgoing.headers})
 
+    def _read(self, response: Response, asked: SearchRequest, searches: int) -> Answer:
+        answer = read_answer(self._text(response), is_multi=asked.target.form.is_multi)
+        if len(answer.responses) != searches:
+            raise Unreadable("not as many responses as searches")
+        return answer
+
     def _text(self, response: Response) -> str:
         """The JSON text of a 200 answer in any format."""
         data = read_all(response, self._max_bytes)
         if data is None:
             raise TooLarge("the answer is too large")
         if response.status != 200:
-            raise Refused(response, data)
-        return read_text(decompress(data, _coding(response), self._max_bytes), format_of(response))
+            raise Unreadable(f"status {response.status}")
+        coding = _coding(response)
+        if "," in coding:
+            raise Unreadable(f"Content-Encoding {coding}")
+        return read_text(decompress(data, coding, self._max_bytes), format_of(response))
 
 
 def format_of(response: Response) -> Format:

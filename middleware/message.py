@@ -164,6 +164,6 @@ def error_response(error: MiddlewareError) -> Response:
 
 def json_response(body: Mapping[str, Any], status: int = 200) -> Response:
     """A JSON answer of ours."""
-    data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
     headers = (("content-type", "application/json"), ("content-length", str(len(data))))
     return Response(status, headers, (data,))

@@ -77,14 +77,21 @@ class Planner:
     def plan(self, request: Request, target: SearchTarget, assignment: Assignment) -> Planning | PassThrough:
         """What to do with a request whose body was read; raises RequestError where our own syntax is wrong."""
         early = self._reason_not_to_read(request, target, assignment)
-        if early and not _may_hold_own_syntax(request):
+        if early and (request.stream is not None or not _may_hold_own_syntax(request)):
             return PassThrough([early])
         headers = {name.lower(): value for name, value in reversed(request.headers)}
-        is_opensearch = self._cluster.product.distribution == "opensearch"
-        max_bytes = self._settings.server.max_search_bytes
-        asked = read_request(target, headers, request.body, max_bytes, is_opensearch=is_opensearch)
+        product = self._cluster.product
+        asked = read_request(
+            target,
+            headers,
+            request.body,
+            self._settings.server.max_search_bytes,
+            is_opensearch=product.distribution == "opensearch",
+        )
         if isinstance(asked, Reason):
             return PassThrough([early or asked])
+        if not (assignment.off or product.has_retrievers):
+            asked = self._without_rerankers(asked)
         if early:
             return without_own_syntax(asked, [early])
         rendered = self._render(request, asked)
@@ -94,7 +101,7 @@ class Planner:
         return self._skip(asked, rendered, plans)
 
     def _reason_not_to_read(self, request: Request, target: SearchTarget, assignment: Assignment) -> Reason | None:
-        """Why the request is not reranked whatever its body says: then nothing of it need be decoded."""
+        """Why the request is not reranked whatever its body says: decoded only where something of ours may be in it."""
         if request.stream is not None:
             return Reason.BODY_TOO_LARGE
         if assignment.off:
@@ -103,6 +110,14 @@ class Planner:
             return Reason.CONTROL
         is_ours = target.form.is_multi or find_sections(target.indices, self._settings.indices)
         return None if is_ours else Reason.INDEX_NOT_CONFIGURED
+
+    def _without_rerankers(self, asked: SearchRequest) -> SearchRequest:
+        """Searches of ours go to a cluster without `text_similarity_reranker` as what is inside it, reranked or not."""
+        ours = [bool(find_sections(search.indices, self._settings.indices)) for search in asked.searches]
+        searches = [
+            replace(search, knows_rerankers=not is_ours) for search, is_ours in zip(asked.searches, ours, strict=True)
+        ]
+        return replace(asked, searches=tuple(searches))
 
     def _render(self, request: Request, asked: SearchRequest) -> SearchRequest:
         ours = any(find_sections(search.indices, self._settings.indices) for search in asked.searches)
@@ -123,7 +138,8 @@ class Planner:
         if asked.target.form.is_multi:
             return planning
         stripped = without_own_syntax(asked, planning.reasons)
-        return replace(stripped, target=beyond_window_target(asked, apart[0]))
+        target = beyond_window_target(asked, apart[0], is_own_body=stripped.body is not None)
+        return replace(stripped, target=target)
 
 
 def _may_hold_own_syntax(request: Request) -> bool:
@@ -132,7 +148,7 @@ def _may_hold_own_syntax(request: Request) -> bool:
 
 
 def without_own_syntax(asked: SearchRequest, reasons: Sequence[Reason]) -> PassThrough:
-    """The client's own request without `ext.rerank.query_text`, which no cluster knows."""
+    """The client's own request without what the cluster does not know of it."""
     body = asked.without_own_syntax()
     if body is None:
         return PassThrough(reasons)

@@ -15,7 +15,7 @@ from middleware.cluster import Cluster
 from middleware.config import Settings
 from middleware.errors import RequestError, RerankError
 from middleware.explanation import explain_ranking
-from middleware.first_stage import FirstStage, Recall, Refused, encoded_like, format_of
+from middleware.first_stage import FirstStage, Recall, encoded_like, format_of
 from middleware.message import Request, Response
 from middleware.observability import Metrics
 from middleware.personalization.store import ProfileReader
@@ -126,9 +126,6 @@ class SearchProxy:
         except Unreadable as error:
             _log.info("first-stage request of %s not usable: %s", request.path, error)
             reason = Reason.RESPONSE_TOO_LARGE if isinstance(error, TooLarge) else Reason.FIRST_STAGE_FAILED
-            if isinstance(error, Refused) and any(plan.wish.limits_hits for _, plan in planning.planned):
-                # What the client sent is ours to execute: the cluster would only say that it does not know it.
-                return error.response.with_headers(self._fallback_headers(planning, reason, "fallback"))
             return self._answer_as_it_was(request, planning, reason)
         if isinstance(recall, Recall) and self._only_elasticsearch_can_write(planning, recall):
             return self._answer_as_it_was(request, planning, Reason.NO_HITS, "skipped")
@@ -151,14 +148,12 @@ class SearchProxy:
             response = self._upstream.forward(request, safe=True)
         else:
             response = self._upstream.search(request, decided.target or request.target, decided.body, decided.headers)
-        return response.with_headers(self._fallback_headers(planning, reason, word))
-
-    def _fallback_headers(self, planning: Planning, reason: Reason, word: str) -> Mapping[str, str]:
         for _, plan in planning.planned:
             self._metrics.count_search(word, reason, plan.variant.name)
         names = self._settings.headers
         variants = join([plan.variant.name for _, plan in planning.planned])
-        return {names.switch: word, names.reason: reason} | ({names.variant: variants} if variants else {})
+        headers = {names.switch: word, names.reason: reason}
+        return response.with_headers(headers | ({names.variant: variants} if variants else {}))
 
     def _rerank(self, planning: Planning, recall: Recall, reader: Reader, budget_ms: float) -> dict[int, Outcome]:
         """The second stage, fail-open: whatever goes wrong in it leaves Elasticsearch's order."""
@@ -201,8 +196,8 @@ class SearchProxy:
         """Span -> response to the client's own search, for the planned ones that Elasticsearch refused or failed."""
         refused = [
             (found, planning.asked.searches[place])
-            for place, plan in planning.planned
-            if not plan.wish.limits_hits and not isinstance(found := recall.answer.responses[place], SearchResponse)
+            for place, _ in planning.planned
+            if not isinstance(found := recall.answer.responses[place], SearchResponse)
         ]
         if not refused:
             return {}

@@ -28,6 +28,7 @@ _WHOLE_PARAMETERS = frozenset((
 # The joins that may have inner hits, and what each must have beside its query.
 _JOINS = {"nested": "path", "has_child": "type", "has_parent": "parent_type"}
 _NO_FIELDS = ("_none_", ["_none_"])
+_TRUE = (True, "true")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +47,13 @@ def choose_deferral(
     did (`explain`), everything is asked at once, and so it is with a retriever, and for a profile of the whole. A
     Reason where neither way gives the client what it asked for.
     """
-    hidden = parameters.get("stored_fields", body.get("stored_fields")) in _NO_FIELDS
-    explained = body.get("explain") is True or parameters.get("explain") in ("", "true")
-    if ("rescore" in body and (explained or hidden)) or "retriever" in body or body.get("profile") is True:
+    stored = parameters.get("stored_fields", body.get("stored_fields"))
+    hidden = stored in _NO_FIELDS
+    explained = body.get("explain") in _TRUE or parameters.get("explain") in ("", "true")
+    if ("rescore" in body and (explained or hidden)) or "retriever" in body or body.get("profile") in _TRUE:
         return Reason.STORED_FIELDS_NONE if hidden else None
-    apart = hidden or must_not_add(body, parameters)
+    # A field asked for as a stored one cannot be asked for beside it, and need not be stored.
+    apart = stored is not None or must_not_add(body, parameters)
     heavy = explained or any(body.get(name) for name in ("highlight", "script_fields")) or _has_inner_hits(body)
     return Deferral(tuple(fields)) if apart or (heavy and page_size < window) else None
 

@@ -55,9 +55,9 @@ def untouched_request(request: SearchRequest, searches: Sequence[Search]) -> Out
     return _outgoing(request, _keeps, {}, encode_lines((search.header, search.upstream_body) for search in searches))
 
 
-def beyond_window_target(request: SearchRequest, skip: Skip) -> str:
+def beyond_window_target(request: SearchRequest, skip: Skip, *, is_own_body: bool) -> str:
     """The client's own target, on the same copies of the shards as the pages inside the window."""
-    return request.target.edited(lambda _: True, _preference(skip.preference))
+    return request.target.edited(is_sent_on if is_own_body else lambda _: True, _preference(skip.preference))
 
 
 def _outgoing(request: SearchRequest, keep: Callable[[str], bool], plus: Mapping[str, str], body: bytes) -> Outgoing:

@@ -96,6 +96,15 @@ def strip_query_text(body: Mapping[str, Any]) -> Mapping[str, Any]:
     return _read_extension(body)[0]
 
 
+def strip_reranker(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The body with the retriever inside a `text_similarity_reranker` in its place; the same object without one.
+
+    Raises RequestError where the reranker is wrong.
+    """
+    plain, wish = read_wish(body)
+    return plain if wish is not None and wish.limits_hits else body
+
+
 def check_size(wish: Wish, size: int) -> None:
     """Refuse, as Elasticsearch does, a page that is longer than the window of a reranker; raises RequestError."""
     if wish.limits_hits and wish.window is not None and size > wish.window:

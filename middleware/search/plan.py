@@ -127,7 +127,9 @@ def choose_preference(search: Search, query_text: str) -> str | None:
     """The same for every page of a search, whoever asks; None where the client chose, or a route leaves no choice."""
     if any(name in place for place in (search.parameters, search.header) for name in ("preference", "routing")):
         return None
-    digest = hashlib.blake2b("\0".join((*search.indices, "", query_text)).encode(), digest_size=8)
+    digest = hashlib.blake2b(
+        "\0".join((*search.indices, "", query_text)).encode("utf-8", "surrogatepass"), digest_size=8
+    )
     return f"rerank-{digest.hexdigest()}"
 
 

@@ -11,7 +11,7 @@ from middleware.search.compression import decompress
 from middleware.search.filter_path import is_valid
 from middleware.search.formats import Format, MediaType, answer_format, decode_body, read_media_type, split_stream
 from middleware.search.json_text import Unreadable
-from middleware.search.own_syntax import strip_query_text
+from middleware.search.own_syntax import strip_query_text, strip_reranker
 from middleware.search.reasons import Reason
 from middleware.search.target import SearchTarget, split_indices
 
@@ -34,11 +34,24 @@ class Search:
     body: Mapping[str, Any]
     header: Mapping[str, Any]
     template: Mapping[str, Any] | None = None
+    knows_rerankers: bool = True
+
+    @property
+    def sent(self) -> Mapping[str, Any]:
+        """What the client sent."""
+        return self.body if self.template is None else self.template
 
     @property
     def upstream_body(self) -> Mapping[str, Any]:
-        """What the client sent, without our own `ext.rerank.query_text`, which no cluster knows."""
-        return strip_query_text(self.body) if self.template is None else self.template
+        """What the client sent, or what the cluster understands of it.
+
+        No cluster knows our own `ext.rerank.query_text`, and not every one a `text_similarity_reranker`, of which the
+        retriever inside is left. Raises RequestError where these are wrong.
+        """
+        plain = strip_query_text(self.body)
+        if not self.knows_rerankers:
+            plain = strip_reranker(plain)
+        return self.sent if plain is self.body else self.outgoing(plain)
 
     def outgoing(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """A body of ours in the form of the client's: as it is, or as a template that renders to it."""
@@ -70,8 +83,8 @@ class SearchRequest:
         return self.parameters.get("pretty", "false") in ("", "true")
 
     def without_own_syntax(self) -> bytes | None:
-        """The body in JSON without our own `ext.rerank.query_text`, or None where it holds none."""
-        if all(search.upstream_body in (search.body, search.template) for search in self.searches):
+        """The body in JSON as the cluster understands it, or None where that is as it came."""
+        if all(search.upstream_body is search.sent for search in self.searches):
             return None
         if not self.target.form.is_multi:
             return encode_body(self.searches[0].upstream_body)
@@ -93,9 +106,17 @@ class SearchRequest:
 
 
 def read_request(
-    target: SearchTarget, headers: Mapping[str, str], body: bytes, max_bytes: int, *, is_opensearch: bool = False
+    target: SearchTarget,
+    headers: Mapping[str, str],
+    body: bytes,
+    max_bytes: int,
+    *,
+    is_opensearch: bool = False,
 ) -> SearchRequest | Reason:
-    """Read a request of up to `max_bytes`, header names in lower case; a Reason where we do not understand it."""
+    """Read a request of up to `max_bytes`, header names in lower case; a Reason where we do not understand it.
+
+    Raises nothing; `is_opensearch` says what the cluster is, whose formats of answers it goes by.
+    """
     parameters = target.parameters()
     if not target.well_formed or not is_valid(parameters.get("filter_path", "")):
         return Reason.MALFORMED
@@ -113,7 +134,8 @@ def read_request(
         searches = _read_searches(target, parameters, data, media.format if media else Format.JSON)
     except Unreadable:
         return Reason.MALFORMED
-    spoken = media if body else None
+    # The type that the header names decides on the answer's, with a body or without.
+    spoken = read_media_type(headers.get("content-type", ""))
     answer = answer_format(headers.get("accept"), parameters.get("format"), spoken, opensearch=is_opensearch)
     own_headers = _own_headers(target, headers, spoken, answer)
     return own_headers if isinstance(own_headers, Reason) else SearchRequest(target, parameters, searches, own_headers)

@@ -215,3 +215,30 @@ def test_a_query_context_gives_the_query_text_and_goes_no_further(node, proxy, c
     same = ask(proxy, {"query": MATCH, "ext": {"rerank": {"query_text": text}}})
     assert (answer.headers["X-Rerank"], ids(answer), scores(answer)) == ("applied", ids(same), scores(same))
     assert answer.json["hits"]["total"] == ask(node, {"query": MATCH}).json["hits"]["total"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "options"),
+    [({"X-Rerank": "control"}, {}), ({}, {"size": 0, "aggs": {"brands": {"terms": {"field": "brand.keyword"}}}})],
+)
+def test_a_reranker_that_is_not_executed_leaves_the_search_inside_it(node, proxy, headers, options) -> None:
+    given = ask(proxy, {**reranker(), **options}, **headers)
+    plain = ask(node, {"query": MATCH, "size": 10, **options})
+    assert (given.status, given.headers["X-Rerank"]) == (200, "skipped")
+    assert {**given.json, "took": 0} == {**plain.json, "took": 0}
+
+
+def test_an_index_that_is_not_configured_gets_what_was_sent(node, proxy) -> None:
+    call(f"{node}/other-index", method="PUT")
+    given, direct = (call(f"{url}/other-index/_search", reranker()) for url in (proxy, node))
+    call(f"{node}/other-index", method="DELETE")
+    assert (given.status, given.body) == (direct.status, direct.body)
+
+
+def test_a_reranker_among_many_searches_is_executed_or_leaves_the_search_inside_it(node, proxy) -> None:
+    lines = [{"index": INDEX}, reranker(rank_window_size=5), {"index": INDEX}, {**reranker(), "size": 0}]
+    data = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+    given = call(f"{proxy}/_msearch", data, {"Content-Type": "application/x-ndjson"})
+    assert [response["status"] for response in given.json["responses"]] == [200, 200]
+    assert [len(response["hits"]["hits"]) for response in given.json["responses"]] == [5, 0]
+    assert given.headers["X-Rerank-Window"] == "5, 0"

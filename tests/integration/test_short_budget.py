@@ -30,7 +30,7 @@ def index(engine_url):
 def proxy(start_proxy_process, engine_url, tiny_model_folder):
     configuration = {
         "upstream": {"urls": [engine_url]},
-        "models": {"tiny": {"source": str(tiny_model_folder), "batch_tokens": 64}},
+        "models": {"tiny": {"source": str(tiny_model_folder), "backend": "torch", "batch_tokens": 64}},
         "variants": {"default": {"model": "tiny", "window": DOCUMENTS}},
         "indices": {"budget": {"patterns": ["budget-*"], "template": "{title}"}},
     }
@@ -44,9 +44,9 @@ def ask(proxy, index, text, budget_ms, **page):
 
 def cut_short(proxy, index):
     """A query text and the first page of its search, of which a part of the window was reranked."""
-    for attempt in range(60):
+    for attempt in range(100):
         text = f"red phone {attempt}"  # each its own: scores are remembered
-        answer = ask(proxy, index, text, 20 + 10 * (attempt % 20), size=70)
+        answer = ask(proxy, index, text, 3 + attempt % 20 + 5 * (attempt // 2), size=70)
         if answer.headers["X-Rerank"] == "applied" and int(answer.headers["X-Rerank-Window"]) < DOCUMENTS:
             return text, answer
     raise AssertionError("no budget ended within the window")

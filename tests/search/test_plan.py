@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from requests_of_tests import MATCH, SETTINGS, plan, planned, read, sent, sent_body
@@ -148,7 +149,6 @@ def test_what_is_not_our_syntax_is_left_to_elasticsearch(rerank) -> None:
         ({"_source": False}, "", ("title", "variants.color")),
         ({"_source": {}}, "", ("title", "variants.color")),
         ({}, "?_source_includes=x", ("title", "variants.color")),
-        ({"stored_fields": ["x"]}, "", ("title", "variants.color")),
         ({"script_fields": {"x": {"script": "1"}}, "size": 20}, "", ("title", "variants.color")),
         ({"script_fields": {"title": {"script": "1"}}, "size": 20}, "", ("variants.color",)),
         ({"script_fields": 5, "size": 20}, "", ("title", "variants.color")),
@@ -299,3 +299,43 @@ def test_a_reranker_orders_by_the_model_named_alone_and_gives_its_window_and_no_
     assert (found.query_text, found.variant.window, found.first_stage_size) == ("what I mean", 30, 30)
     assert (found.variant.model, found.variant.weights) == ("mine", {"cross_encoder": 1.0})
     assert found.body["query"] == MATCH["query"]
+
+
+RERANKER = {
+    "retriever": {
+        "text_similarity_reranker": {
+            "retriever": {"standard": {"query": MATCH["query"]}},
+            "field": "title",
+            "inference_text": "what I mean",
+        }
+    }
+}
+
+
+def test_a_cluster_that_has_no_reranker_gets_the_retriever_inside_it() -> None:
+    request = read({**RERANKER, "size": 3})
+    assert isinstance(request, SearchRequest)
+    assert request.without_own_syntax() is None
+    (search,) = request.searches
+    assert replace(search, knows_rerankers=False).upstream_body == {**MATCH, "size": 3}
+
+
+def test_our_own_syntax_is_taken_out_of_a_template_that_was_rendered() -> None:
+    own = {**MATCH, "ext": {"rerank": {"query_text": "x"}}}
+    request = read({"id": "t"}, "/products/_search/template")
+    assert isinstance(request, SearchRequest)
+    rendered = request.with_bodies([own])
+    assert json.loads(json.loads(rendered.without_own_syntax())["params"]["body"]) == MATCH
+    assert request.with_bodies([MATCH]).without_own_syntax() is None
+
+
+def test_half_a_surrogate_pair_in_a_name_is_a_name() -> None:
+    request = read(b'{"index":"products-\\ud800"}\n{"query":{"match":{"title":"red"}}}\n', "/_msearch")
+    assert isinstance(request, SearchRequest)
+    assert isinstance(make_plan(request.searches[0], "default", SETTINGS), Plan)
+
+
+def test_a_type_without_a_body_decides_on_the_answer_all_the_same() -> None:
+    request = read(b"", "/products/_search?q=red", {"content-type": "application/yaml"})
+    assert isinstance(request, SearchRequest)
+    assert request.own_headers == {"Content-Type": "application/json", "Accept": "application/yaml"}
