@@ -24,7 +24,7 @@ from middleware.upstream import Upstream, read_all
 _RENDER = "/_render/template"
 _TEMPLATE = ("id", "source", "params")
 _JSON = {"Content-Type": "application/json", "Accept": "application/json"}
-BUSY = (429, 502, 503, 504)
+_BUSY = (429, 502, 503, 504)
 _log = logging.getLogger(__name__)
 
 
@@ -81,7 +81,7 @@ class FirstStage:
         """
         started = time.perf_counter()
         response = self._search(request, window_request(asked, plans))
-        if response.status in BUSY:
+        if response.status in _BUSY:
             return response
         answer = self._read(response, asked, len(plans))
         return Recall(response, answer, time.perf_counter() - started)

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 
 from middleware.rerank.watch import Fate, Stage
 
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 2.0, 5.0)
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 2.0, 5.0)
 
 
 class Metrics:
@@ -25,13 +25,13 @@ class Metrics:
         self._first_stage = Histogram(
             "es_rerank_first_stage_seconds",
             "Time until the first-stage answer was read.",
-            buckets=_SECONDS,
+            buckets=SECONDS,
             registry=self._registry,
         )
         self._second_stage = Histogram(
             "es_rerank_second_stage_seconds",
             "Time of the second stage, failed ones included.",
-            buckets=_SECONDS,
+            buckets=SECONDS,
             registry=self._registry,
         )
 
@@ -39,7 +39,7 @@ class Metrics:
             "es_rerank_engine_seconds",
             "Stages of the engine: wait (of a search, for its first batch), tokenise (a call), forward (a batch).",
             ("model", "stage"),
-            buckets=_SECONDS,
+            buckets=SECONDS,
             registry=self._registry,
         )
         self._pairs = Counter(

@@ -14,7 +14,7 @@ from middleware.config import ModelSettings, Settings
 from middleware.errors import DeadlineExceeded, MiddlewareError, ModelUnavailable
 from middleware.front import Environ, StartResponse, read_request
 from middleware.message import Request, Response
-from middleware.observability import expose
+from middleware.observability import SECONDS, expose
 from middleware.rerank.backends.rerank_call import BUDGET_HEADER
 from middleware.rerank.engine import Engine
 from middleware.scorer_messages import (
@@ -27,7 +27,6 @@ from middleware.scorer_messages import (
     read_call,
 )
 
-_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 2.0, 5.0)
 _log = logging.getLogger(__name__)
 
 
@@ -42,7 +41,7 @@ class Scorer:
         self._engine = engine
         self._registry = CollectorRegistry()
         self._seconds = Histogram(
-            "es_rerank_scorer_seconds", "Time of one rerank call.", buckets=_SECONDS, registry=self._registry
+            "es_rerank_scorer_seconds", "Time of one rerank call.", buckets=SECONDS, registry=self._registry
         )
         self._calls = Counter("es_rerank_scorer_calls", "Rerank calls by status.", ("status",), registry=self._registry)
         self._documents = Counter("es_rerank_scorer_documents", "Documents scored.", registry=self._registry)

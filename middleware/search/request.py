@@ -115,7 +115,7 @@ def read_request(
 ) -> SearchRequest | Reason:
     """Read a request of up to `max_bytes`, header names in lower case; a Reason where we do not understand it.
 
-    Raises nothing; `is_opensearch` says what the cluster is, whose formats of answers it goes by.
+    `is_opensearch`: whose rules tell the format of the answer.
     """
     parameters = target.parameters()
     if not target.well_formed or not is_valid(parameters.get("filter_path", "")):
@@ -165,15 +165,15 @@ def _media_type(name: str, spoken: MediaType | None) -> str:
 
 
 def _read_searches(
-    target: SearchTarget, parameters: Mapping[str, str], data: bytes, form: Format
+    target: SearchTarget, parameters: Mapping[str, str], data: bytes, format: Format
 ) -> tuple[Search, ...]:
     if not target.form.is_multi:
-        return (Search(target.indices, parameters, _object(data, form), {}),)
-    lines = split_stream(data, form)
+        return (Search(target.indices, parameters, _object(data, format), {}),)
+    lines = split_stream(data, format)
     if len(lines) % 2 or not lines:
         raise Unreadable("each search of an _msearch has two lines")
     pairs = zip(lines[::2], lines[1::2], strict=True)
-    return tuple(_read_pair(target, _object(header, form), _object(body, form)) for header, body in pairs)
+    return tuple(_read_pair(target, _object(header, format), _object(body, format)) for header, body in pairs)
 
 
 def _read_pair(target: SearchTarget, header: dict[str, Any], body: dict[str, Any]) -> Search:
@@ -186,8 +186,8 @@ def _read_pair(target: SearchTarget, header: dict[str, Any], body: dict[str, Any
     return Search(tuple(part for name in names for part in split_indices(name)), {}, body, header)
 
 
-def _object(data: bytes, form: Format) -> dict[str, Any]:
-    value = decode_body(data, form) if data else {}
+def _object(data: bytes, format: Format) -> dict[str, Any]:
+    value = decode_body(data, format) if data else {}
     if not isinstance(value, dict):
         raise Unreadable("a search body is an object")
     return value

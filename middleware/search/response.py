@@ -63,35 +63,35 @@ def has_empty_page_under_exclusion(request: SearchRequest, plan: Plan, response:
 
 def write_answer(
     request: SearchRequest,
-    form: Format,
+    format: Format,
     answer: Answer,
     written: Sequence[Written],
     others: Mapping[tuple[int, int], str],
     took_ms: int,
 ) -> bytes:
-    """The answer's body in the format `form`: each search `written`, and `others` in the spans of theirs.
+    """The answer's body in the `format`: each search `written`, and `others` in the spans of theirs.
 
     Raises Unreadable where it is nested too deeply for us.
     """
-    spans = [(*each.response.span, _write_response(request, form, each)) for each in written]
+    spans = [(*each.response.span, _write_response(request, format, each)) for each in written]
     spans += [(*span, text) for span, text in others.items()]
     if answer.took_span and written:
         spans.append((*answer.took_span, str(took_ms)))
     text = replace_spans(answer.text, spans)
     if request.filter_path:
         text = filter_json(text, request.filter_path)
-        if form is Format.JSON:  # Elasticsearch writes anew what it filters
+        if format is Format.JSON:  # Elasticsearch writes anew what it filters
             text = pretty_json(text) if request.pretty else compact_json(text)
-    return write_text(text, form)
+    return write_text(text, format)
 
 
-def _write_response(request: SearchRequest, form: Format, written: Written) -> str:
+def _write_response(request: SearchRequest, format: Format, written: Written) -> str:
     response, ranking = written.response, written.ranking
-    spans = [(*response.hits_span, _write_hits(request, form, written))]
+    spans = [(*response.hits_span, _write_hits(request, format, written))]
     if response.took_span:
         spans.append((*response.took_span, str(max(written.took_ms, response.took_ms))))
     if response.max_score_span and ranking.scores:
-        spans.append((*response.max_score_span, spell_score(ranking.scores[0], form)))
+        spans.append((*response.max_score_span, spell_score(ranking.scores[0], format)))
     if response.total_span and written.plan.wish.min_score is not None:
         spans.append((*response.total_span, _count(response, len(ranking.positions))))
     return replace_spans(response.text, spans, *response.span)
@@ -104,10 +104,10 @@ def _count(response: SearchResponse, hits: int) -> str:
     return total.replace('"gte"', '"eq"')
 
 
-def _write_hits(request: SearchRequest, form: Format, written: Written) -> str:
+def _write_hits(request: SearchRequest, format: Format, written: Written) -> str:
     page = written.plan.page
     places = range(*slice(page.start, page.end).indices(len(written.ranking.positions)))
-    texts = [_write_hit(written, place, form) for place in places]
+    texts = [_write_hit(written, place, format) for place in places]
     before, between, after = _layout(written.response)
     return before + between.join(texts) + after if texts else "[ ]" if request.pretty else "[]"
 
@@ -122,7 +122,7 @@ def _layout(response: SearchResponse) -> tuple[str, str, str]:
     return response.text[start : first.start], between, response.text[last.end : end]
 
 
-def _write_hit(written: Written, place: int, form: Format) -> str:
+def _write_hit(written: Written, place: int, format: Format) -> str:
     """A hit's own text with the ranking's score; one that was fetched apart keeps the first stage's beyond it."""
     response, ranking = written.response, written.ranking
     position = ranking.positions[place]
@@ -131,7 +131,7 @@ def _write_hit(written: Written, place: int, form: Format) -> str:
     spans: list[tuple[int, int, str]] = []
     score = hit.member("_score")
     if score and place < len(ranking.scores):
-        spans.append((score.value_start, score.end, spell_score(ranking.scores[place], form)))
+        spans.append((score.value_start, score.end, spell_score(ranking.scores[place], format)))
     elif score and apart:
         first = response.hits[position].member("_score")
         spans += [(score.value_start, score.end, response.text[first.value_start : first.end])] if first else []

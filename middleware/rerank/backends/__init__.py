@@ -17,7 +17,8 @@ Tokens = Mapping[str, Sequence[int]]
 
 
 BATCH_TOKENS = 512
-"""What a CPU thread takes at once: below it a call costs more than its tokens, above it the caches miss (measured)."""
+"""What a CPU thread takes at once. MiniLM-L6 on torch, product texts, processor time of 50 pairs: 582 ms with 256
+tokens, 570 with 512, 636 with 1024, 800 with 4096."""
 
 
 class Backend(Protocol):

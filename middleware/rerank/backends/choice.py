@@ -117,8 +117,7 @@ def _seconds(backend: Backend) -> float:
 def _say_what_is_missing(settings: ModelSettings, backend: Any) -> None:
     if settings.precision == "fast" and getattr(backend, "calibrated", None) is False:
         log.warning(
-            "%s is not calibrated, which costs it a fifth of its speed; "
-            "es-rerank models export %s --precision fast --catalog FILE",
+            "%s is not calibrated, which costs it speed; es-rerank models export %s --precision fast --catalog FILE",
             settings.source,
             settings.source,
         )
