@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Concatenate, Literal, ParamSpec
 
 from middleware import __version__
 from middleware.errors import UpstreamError
@@ -17,6 +17,7 @@ from middleware.message import Request, Response
 from middleware.upstream import read_all
 
 Version = tuple[int, int, int]
+P = ParamSpec("P")
 
 _OUR_HEADERS = (("Accept", "application/json"), ("User-Agent", f"es-rerank/{__version__}"))
 _MAX_BYTES = 64 * 1024
@@ -93,17 +94,19 @@ class Cluster:
             self._not_before, self._pause_s = 0.0, _FIRST_PAUSE_S
         self._look(())
 
-    def with_each(self, answer: Callable[[Request], Response]) -> Callable[[Request], Response]:
+    def with_each(
+        self, answer: Callable[Concatenate[Request, P], Response]
+    ) -> Callable[Concatenate[Request, P], Response]:
         """`answer`, with an eye on its requests: while the product is wanted, one sets off another look now and then.
 
         A look goes with that request's credentials, since the node may have refused to tell a stranger; they are kept
         no longer than that.
         """
 
-        def watched(request: Request) -> Response:
+        def watched(request: Request, /, *others: P.args, **options: P.kwargs) -> Response:
             if self._known != self._wanted:
                 self._look(tuple(pair for pair in request.headers if pair[0].lower() == "authorization"))
-            return answer(request)
+            return answer(request, *others, **options)
 
         return watched
 

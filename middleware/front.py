@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from middleware.errors import MiddlewareError
 from middleware.message import Request, Response, error_response
-from middleware.search.target import read_search_target
+from middleware.search.target import SearchTarget, read_search_target
 
 RAW_HEADERS = "es_rerank.headers"
 OURS = "/_rerank"
@@ -24,7 +24,7 @@ class Front:
     """A WSGI application of three doors: `/_rerank/` (Flask), searches, and everything else."""
 
     def __init__(
-        self, search: Callable[[Request], Response], forward: Callable[[Request], Response], ours: WsgiApp
+        self, search: Callable[[Request, SearchTarget], Response], forward: Callable[[Request], Response], ours: WsgiApp
     ) -> None:
         self._search = search
         self._forward = forward
@@ -39,9 +39,9 @@ class Front:
         return response.body
 
     def _answer(self, request: Request) -> Response:
-        is_search = read_search_target(request.method, request.target) is not None
+        target = read_search_target(request.method, request.target)
         try:
-            return self._search(request) if is_search else self._forward(request)
+            return self._forward(request) if target is None else self._search(request, target)
         except MiddlewareError as error:
             if error.status >= 500:
                 _log.warning("%s %s: %s", request.method, request.path, error)

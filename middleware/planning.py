@@ -95,7 +95,10 @@ class Planner:
         if early:
             return without_own_syntax(asked, [early])
         rendered = self._render(request, asked)
-        plans = [self._plan_search(rendered, search, str(assignment.variant)) for search in rendered.searches]
+        variant, has_retrievers = str(assignment.variant), product.has_retrievers
+        plans = [
+            make_plan(search, variant, self._settings, has_retrievers=has_retrievers) for search in rendered.searches
+        ]
         if any(isinstance(plan, Plan) for plan in plans):
             return Planning(rendered, plans)
         return self._skip(asked, rendered, plans)
@@ -113,21 +116,17 @@ class Planner:
 
     def _without_rerankers(self, asked: SearchRequest) -> SearchRequest:
         """Searches of ours go to a cluster without `text_similarity_reranker` as what is inside it, reranked or not."""
-        ours = [bool(find_sections(search.indices, self._settings.indices)) for search in asked.searches]
-        searches = [
-            replace(search, knows_rerankers=not is_ours) for search, is_ours in zip(asked.searches, ours, strict=True)
-        ]
-        return replace(asked, searches=tuple(searches))
+        searches = tuple(replace(search, knows_rerankers=not self._is_ours(search)) for search in asked.searches)
+        return replace(asked, searches=searches)
 
     def _render(self, request: Request, asked: SearchRequest) -> SearchRequest:
-        ours = any(find_sections(search.indices, self._settings.indices) for search in asked.searches)
-        return self._first_stage.render(request, asked) if asked.target.form.is_template and ours else asked
+        """The request with its templates rendered, if any of its searches is on an index of ours."""
+        if asked.target.form.is_template and any(map(self._is_ours, asked.searches)):
+            return self._first_stage.render(request, asked)
+        return asked
 
-    def _plan_search(self, asked: SearchRequest, search: Search, variant: str) -> Planned:
-        if find_sections(search.indices, self._settings.indices) and not asked.is_rendered(search):
-            return Skip(Reason.NOT_RENDERED)
-        has_retrievers = self._cluster.product.has_retrievers
-        return make_plan(search, variant, self._settings, has_retrievers=has_retrievers)
+    def _is_ours(self, search: Search) -> bool:
+        return find_sections(search.indices, self._settings.indices) is not None
 
     def _skip(self, asked: SearchRequest, rendered: SearchRequest, plans: Sequence[Planned]) -> PassThrough | Planning:
         """No search is reranked; pages beyond the window go to the copies of the shards that the others came from."""

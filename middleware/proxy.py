@@ -26,7 +26,7 @@ from middleware.search.json_text import Unreadable
 from middleware.search.plan import Plan
 from middleware.search.reasons import Reason
 from middleware.search.response import Written, first_stage_ranking, has_empty_page_under_exclusion, write_answer
-from middleware.search.target import Form, read_search_target
+from middleware.search.target import Form, SearchTarget, read_search_target
 from middleware.second_stage import Outcome, Reader, Scored, SecondStage, make_ranking
 from middleware.upstream import Upstream, authorization, close
 from middleware.verdict import join, judge, verdict_headers
@@ -72,16 +72,14 @@ class SearchProxy:
         self._profiles = profiles
         self._metrics = metrics
 
-    def __call__(self, request: Request) -> Response:
-        """Answer a request of one search or many.
+    def __call__(self, request: Request, target: SearchTarget) -> Response:
+        """Answer a request of one search or many, for a `target` of any form.
 
         Raises RequestError where our own header or syntax is wrong, UpstreamError where there is no upstream.
         """
         started = time.perf_counter()
-        target = read_search_target(request.method, request.target)
-        if target is None or target.form in _NOT_RERANKED:
-            reasons = [_NOT_RERANKED[target.form]] if target else []
-            return self._pass_through(request, PassThrough(reasons, is_safe=False), None)
+        if target.form in _NOT_RERANKED:
+            return self._pass_through(request, PassThrough([_NOT_RERANKED[target.form]], is_safe=False), None)
         request = request.started(self._settings.server.max_search_bytes)
         assignment = self._planner.assign(request)
         budget_ms = self._planner.budget_ms(request)

@@ -84,6 +84,8 @@ def _plan(search: Search, variant: str, settings: Settings, has_retrievers: bool
     sections = find_sections(search.indices, settings.indices)
     if sections is None:
         return Reason.INDEX_NOT_CONFIGURED
+    if not search.is_rendered:
+        return Reason.NOT_RENDERED
     section = sections.candidates[0][1]
     body, given = read_wish(search.body)
     wish = given or Wish()

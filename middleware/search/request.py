@@ -26,7 +26,8 @@ TEMPLATE_OPTIONS = ("explain", "profile")
 class Search:
     """One search: its index expression, what plays the part of URL parameters, its body, and its line of `_msearch`.
 
-    Where the client sent a template, `body` is what it was rendered to, and `template` what was sent.
+    Where the client sent a template, `body` is what it was rendered to, and `template` what was sent; one that could
+    not be rendered stands in `body`, and `is_rendered` is False.
     """
 
     indices: tuple[str, ...]
@@ -34,6 +35,7 @@ class Search:
     body: Mapping[str, Any]
     header: Mapping[str, Any]
     template: Mapping[str, Any] | None = None
+    is_rendered: bool = True
     knows_rerankers: bool = True
 
     @property
@@ -84,25 +86,24 @@ class SearchRequest:
 
     def without_own_syntax(self) -> bytes | None:
         """The body in JSON as the cluster understands it, or None where that is as it came."""
-        if all(search.upstream_body is search.sent for search in self.searches):
+        bodies = [search.upstream_body for search in self.searches]
+        if all(body is search.sent for body, search in zip(bodies, self.searches, strict=True)):
             return None
         if not self.target.form.is_multi:
-            return encode_body(self.searches[0].upstream_body)
-        return encode_lines((search.header, search.upstream_body) for search in self.searches)
+            return encode_body(bodies[0])
+        return encode_lines((search.header, body) for body, search in zip(bodies, self.searches, strict=True))
 
     def with_bodies(self, rendered: Sequence[Mapping[str, Any] | None]) -> SearchRequest:
         """The request after its templates were rendered to the bodies given, in order; None: it was not."""
         read = {name: value for name, value in self.parameters.items() if name in _READ_BY_TEMPLATES}
         parameters = {} if self.target.form.is_multi else read
         searches = tuple(
-            search if body is None else replace(search, body=body, template=search.body, parameters=parameters)
+            replace(search, is_rendered=False)
+            if body is None
+            else replace(search, body=body, template=search.body, parameters=parameters)
             for search, body in zip(self.searches, rendered, strict=True)
         )
         return replace(self, searches=searches)
-
-    def is_rendered(self, search: Search) -> bool:
-        """Whether the search's body is a search body, not a template that could not be rendered."""
-        return search.template is not None or not self.target.form.is_template
 
 
 def read_request(

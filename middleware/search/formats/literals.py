@@ -174,14 +174,22 @@ def read_number(literal: str) -> Number:
 
 def java_float(value: float) -> str:
     """A 32-bit float as Java's Float.toString has it (JDK 19 and later): `0.2876821`, `1.0E7`."""
-    sign, digits, exponent = Decimal(shortest_single(value)).as_tuple()
-    text = "".join(map(str, digits)).rstrip("0") or "0"
-    point = len(digits) + int(exponent)
+    return _java(shortest_single(value))
+
+
+def java_double(value: float) -> str:
+    """A 64-bit float as Java's Double.toString has it (JDK 19 and later)."""
+    return _java(repr(value))
+
+
+def _java(shortest: str) -> str:
+    """A finite number, given in its fewest digits: plain from 0.001 to ten millions, elsewhere with an exponent."""
+    number = Decimal(shortest)
+    sign, digits, exponent = number.as_tuple()
     minus = "-" if sign else ""
-    if value == 0:
-        return f"{minus}0.0"
-    if 1e-3 <= abs(value) < 1e7:
-        padded = "0" * (1 - point) + text if point < 1 else text.ljust(point + 1, "0")
-        at = max(point, 1)
-        return f"{minus}{padded[:at]}.{padded[at:]}"
-    return f"{minus}{text[0]}.{text[1:] or '0'}E{point - 1}"
+    if not number or Decimal("1e-3") <= abs(number) < Decimal("1e7"):
+        plain = f"{abs(number):f}"
+        whole, _, fraction = plain.partition(".")
+        return f"{minus}{whole}.{fraction.rstrip('0') or '0'}"
+    text = "".join(map(str, digits)).rstrip("0")
+    return f"{minus}{text[0]}.{text[1:] or '0'}E{int(exponent) + len(digits) - 1}"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from decimal import Decimal
 from json.encoder import encode_basestring
 
+from middleware.search.formats.literals import java_double
 from middleware.search.formats.text import LONE_SURROGATE, tokens
 from middleware.search.json_text import Unreadable
 
@@ -44,14 +44,7 @@ def _respell(literal: str) -> str:
     if not _FRACTION.fullmatch(literal):
         return literal
     value = float(literal)
-    if not math.isfinite(value):
-        return literal
-    if value == 0 or 1e-3 <= abs(value) < 1e7:
-        plain = f"{Decimal(repr(value)):f}"
-        return plain if "." in plain else f"{plain}.0"
-    sign, digits, exponent = Decimal(repr(value)).as_tuple()
-    shown = "".join(map(str, digits)).rstrip("0")
-    return f"{'-' if sign else ''}{shown[0]}.{shown[1:] or '0'}E{int(exponent) + len(digits) - 1}"
+    return java_double(value) if math.isfinite(value) else literal
 
 
 def pretty_json(text: str) -> str:
