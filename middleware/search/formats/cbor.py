@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import struct
 
+from middleware.search.formats.binary import BinaryReader, write_tokens
 from middleware.search.formats.literals import (
     Big,
     BigDecimal,
     Number,
     Single,
     mark_text,
-    read_number,
     read_string,
     spell_big,
     spell_bytes,
@@ -19,7 +19,7 @@ from middleware.search.formats.literals import (
     spell_integer,
     spell_single,
 )
-from middleware.search.formats.text import MAX_DEPTH, TextBuilder, quote, tokens
+from middleware.search.formats.text import MAX_DEPTH, quote
 from middleware.search.json_text import Unreadable
 
 _UNSIGNED, _NEGATIVE, _BYTES, _TEXT, _ARRAY, _OBJECT, _TAG, _SIMPLE = range(8)
@@ -30,28 +30,21 @@ _LITERALS = {20: "false", 21: "true", 22: "null"}
 _WRITTEN = {"{": b"\xbf", "}": b"\xff", "[": b"\x9f", "]": b"\xff", "false": b"\xf4", "true": b"\xf5", "null": b"\xf6"}
 _FLOATS = {25: ">e", 26: ">f", 27: ">d"}
 _CHUNK = 3_996
-_MAX_EXPONENT = 10_000
 
 
 def read(data: bytes) -> str:
     """JSON text of one CBOR item; raises Unreadable."""
     reader = _Reader(data)
-    try:
-        reader.value(0)
-    except (IndexError, struct.error, ValueError) as error:
-        raise Unreadable(f"no CBOR at {reader.at}: {error}") from error
+    reader.run(lambda: reader.value(0))
     if reader.at != len(data):
         raise Unreadable("more than one CBOR item")
     return reader.build.text()
 
 
-class _Reader:
+class _Reader(BinaryReader):
     """A position in CBOR data, and the text so far."""
 
-    __slots__ = ("at", "build", "data")
-
-    def __init__(self, data: bytes) -> None:
-        self.data, self.at, self.build = data, 0, TextBuilder()
+    __slots__ = ()
 
     def value(self, depth: int) -> None:
         """Read one item, of any kind."""
@@ -80,18 +73,18 @@ class _Reader:
             if info != 31 or major in (_UNSIGNED, _NEGATIVE, _TAG, _SIMPLE):
                 raise Unreadable(f"no CBOR item begins with {first:#x}")
             return major, info, -1
-        return major, info, int.from_bytes(self._take(1 << (info - 24)), "big")
+        return major, info, int.from_bytes(self.take(1 << (info - 24)), "big")
 
     def octets(self, length: int, major: int = _BYTES) -> bytes:
         """The content of a byte or text string, in chunks where `length` is -1."""
         if length >= 0:
-            return self._take(length)
+            return self.take(length)
         chunks = []
         while not self._at_break():
             chunk_major, _, chunk_length = self.head()
             if chunk_major != major or chunk_length < 0:
                 raise Unreadable("a chunk of another kind")
-            chunks.append(self._take(chunk_length))
+            chunks.append(self.take(chunk_length))
         return b"".join(chunks)
 
     def _quoted(self, length: int) -> str:
@@ -122,8 +115,6 @@ class _Reader:
             if self.head() != (_ARRAY, 2, 2):
                 raise Unreadable("a decimal fraction is a pair")
             exponent, digits = self._integer(), self._integer()
-            if abs(exponent) > _MAX_EXPONENT:
-                raise Unreadable("a decimal fraction out of bounds")
             self.build.literal(spell_decimal(digits, exponent))
         else:
             self.value(depth)
@@ -161,28 +152,10 @@ class _Reader:
         self.at += 1
         return True
 
-    def _take(self, length: int) -> bytes:
-        end = self.at + length
-        if end > len(self.data):
-            raise Unreadable("the data ends too early")
-        taken = self.data[self.at : end]
-        self.at = end
-        return taken
-
 
 def write(text: str) -> bytes:
     """CBOR of JSON text, as Jackson writes it; raises Unreadable where `text` is not JSON."""
-    pieces = []
-    try:
-        for bracket, inside, _, literal in tokens(text):
-            if inside is not None:
-                pieces.append(_write_string(inside))
-            else:
-                token = bracket or literal or ""
-                pieces.append(_WRITTEN.get(token) or _write_number(read_number(token)))
-    except (ValueError, OverflowError) as error:
-        raise Unreadable(str(error)) from error
-    return b"".join(pieces)
+    return write_tokens(text, _WRITTEN, _write_string, _write_string, _write_number)
 
 
 def _write_string(inside: str) -> bytes:

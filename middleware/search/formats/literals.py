@@ -37,6 +37,7 @@ BYTES_MARK = "\\udfff"
 _CONTROLS = re.compile(r"(?:\\[bfnrt]|\\u00[01][0-9a-f])*")
 _MARKED = re.compile(_CONTROLS.pattern + r"\\u(?!00[01])")
 _MAX_DIGITS = 1_000
+_MAX_EXPONENT = 10_000
 _LARGEST_SINGLE = (2 - 2**-23) * 2.0**127
 _LONG = range(-(2**63), 2**63)
 _SPECIAL = {"1": math.inf, "-1": -math.inf, "0": math.nan, "-0": -math.nan}
@@ -124,7 +125,9 @@ def shortest_single(value: float) -> str:
 
 
 def spell_decimal(digits: int, exponent: int) -> str:
-    """A BigDecimal."""
+    """A BigDecimal. Raises Unreadable where its exponent is out of all bounds."""
+    if abs(exponent) > _MAX_EXPONENT:
+        raise Unreadable("a decimal out of bounds")
     sign = "-" if exponent < 0 else "+"
     return f"{spell_integer(digits)}e{sign}000{abs(exponent)}"
 

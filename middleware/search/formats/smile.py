@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 
+from middleware.search.formats.binary import BinaryReader
 from middleware.search.formats.literals import (
     mark_text,
     spell_big,
@@ -15,7 +16,7 @@ from middleware.search.formats.literals import (
 )
 from middleware.search.formats.sevens import unpack_binary, unpack_sevens
 from middleware.search.formats.smile_writer import LONG_ASCII, LONG_UNICODE, long_token, write
-from middleware.search.formats.text import TextBuilder, quote
+from middleware.search.formats.text import quote
 from middleware.search.json_text import Unreadable
 
 __all__ = ["read", "write"]
@@ -26,7 +27,6 @@ _MAX_SHARED = 1_024
 _END_OF_STRING = 0xFC
 _END_ARRAY, _END_OBJECT = 0xF9, 0xFB
 _LITERALS = {0x20: '""', 0x21: "null", 0x22: "false", 0x23: "true"}
-_MAX_EXPONENT = 10_000
 
 
 def read(data: bytes) -> str:
@@ -34,22 +34,19 @@ def read(data: bytes) -> str:
     if data[:3] != _HEADER or len(data) < 5 or data[3] & 0xF0:
         raise Unreadable("no SMILE header")
     reader = _Reader(data)
-    try:
-        reader.value()
-    except (IndexError, struct.error, ValueError) as error:
-        raise Unreadable(f"no SMILE at {reader.at}: {error}") from error
+    reader.run(reader.value)
     if data[reader.at :] not in (b"", b"\xff"):
         raise Unreadable("more than one SMILE document")
     return reader.build.text()
 
 
-class _Reader:
+class _Reader(BinaryReader):
     """A position in SMILE data, the names and values that can be referred back to, and the text so far."""
 
-    __slots__ = ("_names", "_shares_names", "_shares_values", "_values", "at", "build", "data")
+    __slots__ = ("_names", "_shares_names", "_shares_values", "_values")
 
     def __init__(self, data: bytes) -> None:
-        self.data, self.at, self.build = data, 4, TextBuilder()
+        super().__init__(data, at=4)
         self._shares_names, self._shares_values = bool(data[3] & _SHARED_NAMES), bool(data[3] & _SHARED_VALUES)
         self._names: list[str] = []
         self._values: list[str] = []
@@ -91,7 +88,7 @@ class _Reader:
         if 0x40 <= token <= 0x7F:
             return self._names[token - 0x40]
         if 0x80 <= token <= 0xF7:
-            name = self._take(token - 0x7F if token < 0xC0 else token - 0xBE).decode()
+            name = self.take(token - 0x7F if token < 0xC0 else token - 0xBE).decode()
         elif token == 0x34:
             name = self._until_end().decode()
         else:
@@ -118,7 +115,7 @@ class _Reader:
 
     def _short_text(self, token: int) -> str:
         is_ascii = token < 0x80
-        text = self._take(token - 0x3F if is_ascii else token - 0x7E).decode()
+        text = self.take(token - 0x3F if is_ascii else token - 0x7E).decode()
         quoted = quote(text)
         if not is_ascii and (text.isascii() or token == 0xBF):
             quoted = f'"{mark_text(quoted[1:-1])}"'
@@ -137,23 +134,21 @@ class _Reader:
         if token in (0x24, 0x25):
             return spell_integer(_unzigzag(self._unsigned(64)))
         if token == 0x28:
-            packed = self._take(5)
+            packed = self.take(5)
             value: float = struct.unpack(">f", (unpack_sevens(packed) & 0xFFFFFFFF).to_bytes(4, "big"))[0]
             return spell_single(value, signs_first_byte=packed[0] > 0x0F)
         if token == 0x29:
-            packed = self._take(10)
+            packed = self.take(10)
             return spell_double(struct.unpack(">d", (unpack_sevens(packed) & (2**64 - 1)).to_bytes(8, "big"))[0])
         if token == 0x26:
             return spell_big(self._big())
         if token == 0x2A:
             scale = _unzigzag(self._unsigned(32))
-            if abs(scale) > _MAX_EXPONENT:
-                raise Unreadable("a decimal out of bounds")
             return spell_decimal(self._big(), -scale)
         if token == 0xE8:
             return f'"{spell_bytes(self._sevens())}"'
         if token == 0xFD:
-            return f'"{spell_bytes(self._take(self._unsigned(32)))}"'
+            return f'"{spell_bytes(self.take(self._unsigned(32)))}"'
         raise Unreadable(f"no SMILE value begins with {token:#x}")
 
     def _unsigned(self, max_bits: int) -> int:
@@ -169,7 +164,7 @@ class _Reader:
 
     def _sevens(self) -> bytes:
         length = self._unsigned(32)
-        return unpack_binary(self._take((8 * length + 6) // 7), length)
+        return unpack_binary(self.take((8 * length + 6) // 7), length)
 
     def _big(self) -> int:
         content = self._sevens()
@@ -181,14 +176,6 @@ class _Reader:
         end = self.data.index(_END_OF_STRING, self.at)
         taken = self.data[self.at : end]
         self.at = end + 1
-        return taken
-
-    def _take(self, length: int) -> bytes:
-        end = self.at + length
-        if end > len(self.data):
-            raise Unreadable("the data ends too early")
-        taken = self.data[self.at : end]
-        self.at = end
         return taken
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import struct
 
-from middleware.search.formats.literals import Big, BigDecimal, Number, Single, read_number, read_string
+from middleware.search.formats.binary import write_tokens
+from middleware.search.formats.literals import Big, BigDecimal, Number, Single, read_string
 from middleware.search.formats.sevens import pack_binary, pack_sevens, pack_unsigned
-from middleware.search.formats.text import tokens
 from middleware.search.json_text import Unreadable
 
 _HEADER = b":)\n\x05"
@@ -19,19 +19,7 @@ _BUFFER = 8_000
 
 def write(text: str) -> bytes:
     """SMILE of JSON text, as Jackson writes it with shared names and raw binary; raises Unreadable if it is no JSON."""
-    pieces, names = [_HEADER], _Names()
-    try:
-        for bracket, inside, colon, literal in tokens(text):
-            if colon:
-                pieces.append(names.write(inside or ""))
-            elif inside is not None:
-                pieces.append(_write_string(inside))
-            else:
-                token = bracket or literal or ""
-                pieces.append(_WRITTEN.get(token) or _write_number(read_number(token)))
-    except (ValueError, OverflowError) as error:
-        raise Unreadable(str(error)) from error
-    return b"".join(pieces)
+    return _HEADER + write_tokens(text, _WRITTEN, _Names().write, _write_string, _write_number)
 
 
 class _Names:
