@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 from middleware.nodes.health import wait_until_healthy
 from middleware.nodes.launch import (
     START_TIMEOUT_S,
     Node,
+    StoppedAtTheEnd,
     as_node,
     find_free_port,
     install,
@@ -20,7 +19,7 @@ from middleware.nodes.records import Record
 
 
 @dataclass(frozen=True, slots=True)
-class NodeCluster:
+class NodeCluster(StoppedAtTheEnd):
     """Running nodes that know each other; as a context manager all of them are stopped at the end."""
 
     nodes: tuple[Node, ...]
@@ -33,14 +32,6 @@ class NodeCluster:
         """Stop every node; without a word where one runs no more."""
         for node in self.nodes:
             node.stop()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
 
 def start_cluster(

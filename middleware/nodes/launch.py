@@ -27,8 +27,26 @@ _HOST = "127.0.0.1"
 START_TIMEOUT_S = 180.0
 
 
+class StoppedAtTheEnd:
+    """What runs until `stop`, which the end of a `with` block calls."""
+
+    __slots__ = ()
+
+    def stop(self) -> None:
+        """End it."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
 @dataclass(frozen=True, slots=True)
-class Node:
+class Node(StoppedAtTheEnd):
     """A running node; as a context manager it is stopped at the end."""
 
     engine: str
@@ -45,14 +63,6 @@ class Node:
     def stop(self) -> None:
         """Stop the node; without a word when it runs no more."""
         stop_node(self.port, pid=self.pid)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
 
 def start_node(
