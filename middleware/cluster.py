@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Concatenate, Literal, ParamSpec
 
 from middleware import __version__
+from middleware.backoff import Backoff
 from middleware.errors import UpstreamError
 from middleware.message import Request, Response
 from middleware.upstream import read_all
@@ -77,8 +78,7 @@ class Cluster:
         self._known = 0
         self._looking = False
         self._refuses_strangers = False
-        self._not_before = 0.0
-        self._pause_s = _FIRST_PAUSE_S
+        self._backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
         self._trouble = "it has not answered yet"
 
     @property
@@ -91,7 +91,7 @@ class Cluster:
         with self._lock:
             self._wanted += 1
             self._refuses_strangers = False
-            self._not_before, self._pause_s = 0.0, _FIRST_PAUSE_S
+            self._backoff.succeeded()
         self._look(())
 
     def with_each(
@@ -123,7 +123,7 @@ class Cluster:
         """Begin one look, unless one is under way, would be refused, or the last failed a moment ago."""
         with self._lock:
             hopeless = self._ask is None or (self._refuses_strangers and not credentials)
-            if hopeless or self._looking or time.monotonic() < self._not_before:
+            if hopeless or self._looking or time.monotonic() < self._backoff.until:
                 return
             self._looking = True
         look = threading.Thread(target=self._find_out, args=(credentials,), name="cluster", daemon=True)
@@ -143,8 +143,7 @@ class Cluster:
             else:
                 self._trouble = trouble
             if found is None and (credentials or status not in _REFUSALS):
-                self._not_before = time.monotonic() + self._pause_s
-                self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
+                self._backoff.failed(time.monotonic())
         if found not in (None, before):
             _log.info("upstream is %s%s", found, f" (was {before})" if before.is_known else "")
 

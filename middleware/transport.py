@@ -8,11 +8,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from middleware.backoff import Backoff
 from middleware.config import UpstreamSettings
 from middleware.connection import Address, Connection, Head, Pool
 from middleware.errors import UpstreamError, UpstreamTimeout
 from middleware.message import Headers, Response, end_to_end
 
+_LONGEST_PAUSE = 32  # times the first
 # Methods to which a body is foreign (RFC 9110, section 9.3): of the others the length is told even where it is 0.
 _WITHOUT_BODY = ("GET", "HEAD", "DELETE", "TRACE", "OPTIONS", "CONNECT")
 # A node's answers to a request that it could not read as HTTP. Elasticsearch and OpenSearch then leave the connection
@@ -44,13 +46,13 @@ class Message:
 
 
 class Node:
-    """One upstream node. Thread-safe; `failures` and `dead_until` (seconds, monotonic) belong to `Upstream`."""
+    """One upstream node. Thread-safe; `backoff` (seconds, monotonic) belongs to `Upstream`."""
 
     def __init__(self, url: str, settings: UpstreamSettings) -> None:
         parts = urlsplit(url)
         self.url = url
-        self.failures = 0
-        self.dead_until = 0.0
+        pause_s = settings.retry_dead_node_ms / 1000
+        self.backoff = Backoff(pause_s, _LONGEST_PAUSE * pause_s)
         self._prefix = parts.path
         is_http = parts.scheme == "http"
         tls = None if is_http else _make_tls_context(settings)

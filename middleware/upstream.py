@@ -13,7 +13,6 @@ from middleware.message import CHUNK_BYTES, Headers, Request, Response, end_to_e
 from middleware.transport import Message, Node, NodeBrokeOff, NodeUnreachable
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
-_LONGEST_PAUSE = 32
 _log = logging.getLogger(__name__)
 
 
@@ -21,7 +20,6 @@ class Upstream:
     """All upstream nodes. Thread-safe."""
 
     def __init__(self, settings: UpstreamSettings) -> None:
-        self._pause_s = settings.retry_dead_node_ms / 1000
         self._nodes = [Node(url, settings) for url in settings.urls]
         self._turn = 0
         self._lock = threading.Lock()
@@ -81,8 +79,8 @@ class Upstream:
                 failure, may_repeat = error, False
                 nodes.append(node)
             else:
-                was_dead = node.failures > 0
-                node.failures, node.dead_until = 0, 0.0
+                was_dead = node.backoff.failures > 0
+                node.backoff.succeeded()
                 if was_dead and self._when_back is not None:
                     self._when_back()
                 return response
@@ -91,9 +89,7 @@ class Upstream:
     def _bury(self, node: Node, error: UpstreamError) -> None:
         """Count the node as dead: for `retry_dead_node_ms` at first, longer each time it fails again."""
         with self._lock:
-            pause_s = self._pause_s * min(2**node.failures, _LONGEST_PAUSE)
-            node.failures = min(node.failures + 1, _LONGEST_PAUSE)
-            node.dead_until = time.monotonic() + pause_s
+            pause_s = node.backoff.failed(time.monotonic())
         _log.warning("upstream node %s is passed over for %.1f s: %s", node.url, pause_s, error)
 
     def _in_turn(self) -> list[Node]:
@@ -105,11 +101,11 @@ class Upstream:
         with self._lock:
             self._turn = (self._turn + 1) % len(self._nodes)
             rotated = self._nodes[self._turn :] + self._nodes[: self._turn]
-            again = [node for node in rotated if node.failures and node.dead_until <= now]
-            living = [node for node in rotated if not node.failures]
-            dead = [node for node in rotated if node.failures and node.dead_until > now]
+            again = [node for node in rotated if node.backoff.failures and node.backoff.until <= now]
+            living = [node for node in rotated if not node.backoff.failures]
+            dead = [node for node in rotated if node.backoff.failures and node.backoff.until > now]
             for node in again:
-                node.dead_until = now + self._pause_s
+                node.backoff.until = now + node.backoff.first_s
         return again + living + dead
 
 

@@ -12,6 +12,7 @@ from threading import BoundedSemaphore, Lock
 from time import monotonic
 from typing import Any, Protocol, cast
 
+from middleware.backoff import Backoff
 from middleware.config import ScoreSettings
 from middleware.errors import ConfigError
 
@@ -41,15 +42,16 @@ class Breaker:
         self._clock = clock
         self._lock = Lock()
         self._failures = 0
-        self._closed_from = 0.0
+        self._backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
 
     @property
     def is_open(self) -> bool:
-        return self._clock() < self._closed_from
+        return self._clock() < self._backoff.until
 
     def succeeded(self) -> None:
         with self._lock:
-            self._failures, self._closed_from = 0, 0.0
+            self._failures = 0
+            self._backoff.succeeded()
 
     def failed(self) -> bool:
         """Note a failure; True where it opened the breaker."""
@@ -57,8 +59,7 @@ class Breaker:
             self._failures += 1
             if self._failures < _FAILURES:
                 return False
-            pause = min(_FIRST_PAUSE_S * 2 ** (self._failures - _FAILURES), _LONGEST_PAUSE_S)
-            self._closed_from = self._clock() + pause
+            self._backoff.failed(self._clock())
             return True
 
 

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from threading import Lock
 from urllib.parse import urlsplit
 
+from middleware.backoff import Backoff
 from middleware.config_remote import RemoteSettings
 from middleware.connection import Address, Connection, Pool
 from middleware.errors import BackendError, DeadlineExceeded, Overloaded, RerankError
 from middleware.rerank.backends.rerank_call import BUDGET_HEADER
 
-_LONGEST_PAUSE_S = 32.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 32.0
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _TEI_LIMIT = 32  # text-embeddings-inference's own default, where /info does not tell
 
@@ -36,15 +37,14 @@ class Server:
         self._headers = (f"Host: {'localhost' if is_unix else urlsplit(address).netloc}", *headers)
         self._call = ("" if is_unix else urlsplit(address).path.rstrip("/")) or path
         self._limit: int | None = None if settings.api == "tei" else settings.max_documents
-        self._failures = 0
-        self._resting_until = 0.0
+        self._backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
         self._last_asked = 0.0
         self._lock = Lock()
 
     @property
     def turn(self) -> tuple[bool, int, float]:
         """Sorts servers by whom to ask first: none that failed just now; the fewest requests; the longest idle."""
-        return time.monotonic() < self._resting_until, self.in_flight, self._last_asked
+        return time.monotonic() < self._backoff.until, self.in_flight, self._last_asked
 
     def limit(self, deadline: float) -> int:
         """How many documents one request may hold; asks a text-embeddings-inference server once (`/info`)."""
@@ -77,7 +77,7 @@ class Server:
             with self._lock:
                 self.in_flight -= 1
         if status == 200:
-            self._failures = 0
+            self._backoff.failures = 0
             return answer
         text = f"{self.address} answered {status}: {answer[:200].decode('utf-8', 'replace')}"
         if status in (413, 422):
@@ -92,8 +92,7 @@ class Server:
 
     def _rest(self) -> None:
         with self._lock:
-            self._resting_until = time.monotonic() + min(2.0**self._failures, _LONGEST_PAUSE_S)
-            self._failures = min(self._failures + 1, 6)
+            self._backoff.failed(time.monotonic())
 
     def _read_limit(self, deadline: float) -> int:
         path = self._call.removesuffix("/rerank") + "/info"
