@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from email.message import Message
 from typing import Any
@@ -36,3 +36,13 @@ def call(
     except urllib.error.HTTPError as error:
         with error:
             return Answer(error.code, error.headers, error.read())
+
+
+def ndjson(lines: Iterable[Mapping[str, Any]]) -> bytes:
+    """The lines of a `_bulk` or an `_msearch`."""
+    return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+
+
+def fill(url: str, index: str, lines: Iterable[Mapping[str, Any]]) -> None:
+    """Send `_bulk` lines to an index of a node, all of which must be taken, and have them found."""
+    assert call(f"{url}/{index}/_bulk?refresh=true", ndjson(lines)).json["errors"] is False

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import random
 import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from http_call import Answer, call
+from http_call import Answer, call, fill, ndjson
 
 pytestmark = pytest.mark.integration
 
@@ -27,7 +26,7 @@ def node(engine_url: str) -> Iterator[str]:
         assert call(f"{engine_url}/{name}", settings, method="PUT").status == 200
         titles = [" ".join(draw.choices(WORDS, k=draw.randint(2, 6))) for _ in range(30)]
         lines = [line for title in titles for line in ({"index": {}}, {"title": title})]
-        assert call(f"{engine_url}/{name}/_bulk?refresh=true", ndjson(*lines)).json["errors"] is False
+        fill(engine_url, name, lines)
     yield engine_url
     for name in INDICES:
         call(f"{engine_url}/{name}", method="DELETE")
@@ -45,12 +44,8 @@ def proxy(node: str, start_proxy_process: Any, tiny_model_folder: Any) -> str:
     return str(start_proxy_process(configuration, wait_for="ready").url)
 
 
-def ndjson(*lines: dict[str, Any]) -> bytes:
-    return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
-
-
 def ask(url: str, *lines: dict[str, Any], target: str = "/_msearch", **headers: str) -> Answer:
-    return call(url + target, ndjson(*lines), headers={**NDJSON, **headers})
+    return call(url + target, ndjson(lines), headers={**NDJSON, **headers})
 
 
 def names(response: dict[str, Any]) -> list[str]:

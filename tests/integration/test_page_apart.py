@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from http_call import Answer, call
+from http_call import Answer, call, fill
 
 pytestmark = pytest.mark.integration
 
@@ -87,8 +87,7 @@ def node(engine_url: str) -> Iterator[str]:
                 "kind": {"name": "review", "parent": str(number)},
             }
             lines += [{"index": {"_id": f"{number}-{place}", "routing": str(number % 3)}}, review]
-    data = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
-    assert call(f"{engine_url}/apart/_bulk?refresh=true", data).json["errors"] is False
+    fill(engine_url, "apart", lines)
     yield engine_url
     call(f"{engine_url}/apart", method="DELETE")
 
@@ -153,8 +152,7 @@ def derived(node: str) -> Iterator[str]:
     for number in range(30):
         title = " ".join(draw.choices(WORDS, k=draw.randint(2, 6)))
         lines += [{"index": {"_id": str(number)}}, {"price": draw.randint(1, 9) / 2, "brand": "Acme", "title": title}]
-    data = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
-    assert call(f"{node}/apart-derived/_bulk?refresh=true", data).json["errors"] is False
+    fill(node, "apart-derived", lines)
     yield "apart-derived"
     call(f"{node}/apart-derived", method="DELETE")
 

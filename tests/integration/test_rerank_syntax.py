@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from http_call import Answer, call
+from http_call import Answer, call, fill, ndjson
 
 from middleware.config import ModelSettings
 from middleware.rerank.engine import Engine
@@ -37,14 +37,14 @@ def long_text(number: int) -> str:
 @pytest.fixture(scope="module")
 def node(engine_url: str) -> Iterator[str]:
     call(f"{engine_url}/{INDEX}", method="DELETE")
-    lines = b"".join(
-        json.dumps({"index": {"_id": str(number)}}).encode()
-        + b"\n"
-        + json.dumps({"title": title, "brand": title.split()[0], "text": long_text(number)}).encode()
-        + b"\n"
-        for number, title in enumerate(titles())
+    documents = [
+        {"title": title, "brand": title.split()[0], "text": long_text(number)} for number, title in enumerate(titles())
+    ]
+    fill(
+        engine_url,
+        INDEX,
+        (line for number, document in enumerate(documents) for line in ({"index": {"_id": str(number)}}, document)),
     )
-    assert call(f"{engine_url}/{INDEX}/_bulk?refresh=true", lines).json["errors"] is False
     yield engine_url
     call(f"{engine_url}/{INDEX}", method="DELETE")
 
@@ -237,8 +237,7 @@ def test_an_index_that_is_not_configured_gets_what_was_sent(node, proxy) -> None
 
 def test_a_reranker_among_many_searches_is_executed_or_leaves_the_search_inside_it(node, proxy) -> None:
     lines = [{"index": INDEX}, reranker(rank_window_size=5), {"index": INDEX}, {**reranker(), "size": 0}]
-    data = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
-    given = call(f"{proxy}/_msearch", data, {"Content-Type": "application/x-ndjson"})
+    given = call(f"{proxy}/_msearch", ndjson(lines), {"Content-Type": "application/x-ndjson"})
     assert [response["status"] for response in given.json["responses"]] == [200, 200]
     assert [len(response["hits"]["hits"]) for response in given.json["responses"]] == [5, 0]
     assert given.headers["X-Rerank-Window"] == "5, 0"
