@@ -56,3 +56,16 @@ def wait_until(condition):
             return
         time.sleep(0.005)
     raise AssertionError("did not happen within 10 s")
+
+
+def blocking_after(batches, gate):
+    """Lets so many batches through, then waits for the gate."""
+    left = [batches]
+
+    def block(query, scores):
+        left[0] -= 1
+        if left[0] < 0:
+            gate.wait(30)
+        return scores
+
+    return block

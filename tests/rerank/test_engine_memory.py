@@ -18,7 +18,6 @@ from middleware.app import make_engine_maker
 from middleware.config import ModelSettings, Settings
 from middleware.errors import BackendError
 from middleware.observability import Metrics
-from middleware.rerank.engine import Engine
 from middleware.rerank.score_keys import ScoreKeys, fingerprint, make_keys
 from middleware.rerank.score_memory import ScoreMemory
 
@@ -140,20 +139,14 @@ def test_case_is_folded_only_where_the_tokenizer_folds_it(folder) -> None:
 
 
 @pytest.fixture
-def running(folder):
-    engines = []
+def running(running, folder):
+    """An engine as elsewhere, which remembers."""
 
     def start(backend, memory=None, **settings):
-        model = ModelSettings(source=str(folder), max_tokens=32, **settings)
         memory = ScoreMemory(1_000_000) if memory is None else memory
-        engines.append(Engine(model, backend_factory=lambda _: backend, memory=memory))
-        engines[-1].start()
-        wait_until(lambda: engines[-1].ready)
-        return engines[-1]
+        return running(backend, memory=memory, source=str(folder), **settings)
 
-    yield start
-    for engine in engines:
-        engine.stop()
+    return start
 
 
 def test_a_pair_is_scored_once(running) -> None:
