@@ -127,7 +127,7 @@ def _compare(settings: ModelSettings, catalog: CatalogTexts, judged: Judged, ste
         model=settings.source,
         catalog=catalog.digest,
         precision=settings.precision,
-        runs_on=str(getattr(faster, "name", type(faster).__name__)),
+        runs_on=faster.name,
         pairs_per_second=sum(len(texts) for _, texts in searches) / seconds[faster],
         speed=seconds[exact] / seconds[faster],
         tau=float(np.mean(taus)),

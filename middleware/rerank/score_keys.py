@@ -54,8 +54,7 @@ def make_keys(settings: ModelSettings, backend: Backend) -> ScoreKeys | None:
         return None
     digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
     relevant = settings.model_dump_json(exclude=_NOT_OF_THE_SCORE)
-    kind = str(getattr(backend, "name", type(backend).__name__))
-    for part in (own or fingerprint(settings.source, settings.revision), kind, relevant):
+    for part in (own or fingerprint(settings.source, settings.revision), backend.name, relevant):
         digest.update(len(part).to_bytes(8, "little") + part.encode("utf-8", "surrogatepass"))
     return ScoreKeys(digest.digest(), folds_case=not is_remote and _folds_case(backend))
 

@@ -14,6 +14,7 @@ from middleware.cli import app
 from middleware.config import ModelSettings
 from middleware.errors import CommandError, ConfigError
 from middleware.learning.export_texts import read_catalog, read_judged
+from middleware.rerank.score_keys import make_keys
 
 TEMPLATE = "{title}[ | {brand}]"
 
@@ -67,6 +68,15 @@ def test_an_export_is_reported_and_then_used_by_whoever_serves_the_model(model, 
     texts = list(read_catalog(catalog, TEMPLATE, "id").texts.values())[:40]
     scores = [each.score(each.encode("red phone", texts)) for each in (served, exact)]
     assert np.abs(scores[0] - scores[1]).mean() < 0.2 * scores[1].std()
+
+
+def test_scores_of_another_calibration_have_other_keys(model, catalog):
+    settings = ModelSettings(source=str(model), precision="fast", device="cpu")
+    before = make_keys(settings, load(model))
+    assert run(model, "--catalog", catalog, "--template", TEMPLATE).exit_code == 0
+    after = make_keys(settings, load(model))
+    assert before.revision != after.revision
+    assert make_keys(settings, load(model)).revision == after.revision
 
 
 def load_exact(folder):

@@ -11,6 +11,7 @@ import numpy as np
 class FakeBackend:
     """A pair's score is its document's length / 1000; `on_score` may interfere; batches are remembered."""
 
+    name = "fake"
     threads = 1
 
     def __init__(self, on_score=None, workers=1, remembers=True):

@@ -26,9 +26,11 @@ class Backend(Protocol):
 
     `threads`: CPU threads that one call of `score` uses. `workers`: how many threads should call `score` at once for
     the machine to be busy: its cores on a CPU (each with its own pairs, which gains more than splitting operations), 1
-    on a GPU. `batch_tokens`: tokens of one batch, padding included, unless the configuration says otherwise.
+    on a GPU. `batch_tokens`: tokens of one batch, padding included, unless the configuration says otherwise. `name`:
+    the runtime and its arithmetic, and whatever else another score could come of.
     """
 
+    name: str
     threads: int
     workers: int
     batch_tokens: int

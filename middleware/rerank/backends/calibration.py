@@ -24,6 +24,14 @@ def find_ranges(weight_files: Sequence[Path]) -> Ranges | None:
     return None
 
 
+def digest_ranges(ranges: Ranges) -> str:
+    """Eight hex digits that tell one calibration from another: scores differ between them."""
+    digest = hashlib.sha256()
+    for name in sorted(ranges):
+        digest.update(name.encode() + np.ascontiguousarray(ranges[name]).tobytes())
+    return digest.hexdigest()[:8]
+
+
 def save_ranges(ranges: Ranges, file: Path) -> None:
     """All or nothing: written beside, then renamed."""
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -74,7 +74,7 @@ def choose_backend(settings: ModelSettings) -> Backend:
     """The first candidate that can be loaded, or with `measure` the fastest. Raises ModelUnavailable."""
     found = candidates(settings, this_processor(), _is_installed, _gpu(settings))
     backend = _fastest(found, settings) if settings.measure else _first(found, settings)
-    log.info("model %s runs on %s", settings.source, getattr(backend, "name", type(backend).__name__))
+    log.info("model %s runs on %s", settings.source, backend.name)
     _say_what_is_missing(settings, backend)
     return backend
 

@@ -8,7 +8,7 @@ from typing import Any
 from middleware.config import ModelSettings
 from middleware.errors import ModelUnavailable
 from middleware.rerank.backends import BATCH_TOKENS, FloatArray, Tokens
-from middleware.rerank.backends.calibration import find_ranges
+from middleware.rerank.backends.calibration import digest_ranges, find_ranges
 from middleware.rerank.backends.encoder import read_encoder
 from middleware.rerank.backends.graph import LOGITS, Recipe, build_graph
 from middleware.rerank.backends.padded import Arrays, in_passes
@@ -31,8 +31,10 @@ class OnnxBackend:
         self._head = source.head
         self.workers = cpu_workers(settings.threads)
         recipe = recipe or (_int8_recipe(source) if int8 else Recipe())
-        self.name = f"onnx {'int8' if recipe.arithmetic == 'int8' else 'fp32'}"
         self.calibrated = recipe.ranges is not None
+        self.name = "onnx int8" if recipe.arithmetic == "int8" else "onnx fp32"
+        if recipe.ranges is not None:
+            self.name += f", calibration {digest_ranges(recipe.ranges)}"
         self._session = open_session(source, recipe, self.threads)
 
     def score(self, batch: Sequence[Tokens]) -> FloatArray:

@@ -48,6 +48,7 @@ class RemoteBackend:
             raise ModelUnavailable("models.NAME.remote names no servers")
         self._settings = settings
         self._remote = settings.remote
+        self.name = f"remote {settings.remote.api}"
         self.workers = settings.remote.connections
         self._call = CALLS[settings.remote.api]
         headers = ["Content-Type: application/json", "Accept: application/json"]
