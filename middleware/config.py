@@ -18,6 +18,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from middleware.config_cascade import CascadeSettings
 from middleware.config_file import first_error, read_config_file
 from middleware.config_remote import RemoteSettings
 from middleware.config_section import Positive, Section
@@ -114,6 +115,7 @@ class HeaderSettings(Section):
     window: str = Field(
         "X-Rerank-Window", description="How many hits were reranked: the window, or as many as the budget allowed."
     )
+    depth: str = Field("X-Rerank-Depth", description="How many of them the cross-encoder read.")
 
     @field_validator("*")
     @classmethod
@@ -151,6 +153,10 @@ class ModelSettings(Section):
         64, description="Searches that may wait for this model; beyond it: fallback 'overloaded'."
     )
     trust_remote_code: bool = Field(False, description="Run Python code that comes with the model.")
+    estimator: str | None = Field(
+        None,
+        description="What `es-rerank models cascade` made of the model; default: beside its weights or in the cache.",
+    )
     remote: RemoteSettings | None = Field(
         None, description="Servers that score instead of this process; `source` is the model's name there."
     )
@@ -182,6 +188,7 @@ class VariantSettings(Section):
         None, description="How many first-stage hits are reranked."
     )
     weights: WeightSettings = Field(WeightSettings(), description="Fusion weights.")
+    cascade: CascadeSettings = Field(CascadeSettings(), description="What the cross-encoder need not read.")
 
 
 class ExperimentSettings(Section):
@@ -268,6 +275,9 @@ class ScoreSettings(Section):
 
     max_bytes: Annotated[int, Field(ge=0)] = Field(
         64 * 1024 * 1024, description="Memory of each worker for scores, 160 bytes each; 0: every pair is scored anew."
+    )
+    max_document_bytes: Annotated[int, Field(ge=0)] = Field(
+        32 * 1024 * 1024, description="Memory of each worker for the tokens and vectors of documents, 1 KB each."
     )
     redis_url: SecretStr | None = Field(
         None, description="A Redis that all workers share, such as redis://HOST:6379/0."

@@ -7,9 +7,9 @@ from typing import Any
 
 from middleware.fusion import contributions
 from middleware.personalization.profiles import Profile
+from middleware.ranking import Scored
 from middleware.search.hits import SearchResponse
 from middleware.search.plan import Plan
-from middleware.second_stage import Scored
 
 _SHOWN_AFFINITIES = 5
 
@@ -25,6 +25,7 @@ def explain_ranking(plan: Plan, response: SearchResponse, scored: Scored) -> Map
                 "_index": hit.index,
                 "_id": hit.decoded("_id"),
                 "rank": place + 1,
+                "read": place < scored.read,
                 "first_stage_rank": position + 1,
                 "first_stage_score": hit.first_stage_score,
                 "fused_score": round(float(scored.fused_scores[position]), 6),
@@ -38,6 +39,7 @@ def explain_ranking(plan: Plan, response: SearchResponse, scored: Scored) -> Map
         "variant": plan.variant.name,
         "model": scored.model,
         "window": len(scored.fused_scores),
+        "depth": scored.read,
         "weights": dict(plan.variant.weights),
         "profile": _explain_profile(scored.profile),
         "hits": hits,

@@ -6,7 +6,7 @@ that neither helps nor hurts it. A feature that is equal for all hits therefore 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,8 +44,12 @@ def contributions(features: Mapping[str, FloatArray], weights: Mapping[str, floa
     shapes = {values.shape for values in features.values()}
     if len(shapes) > 1 or any(len(shape) != 1 for shape in shapes):
         raise ValueError(f"features must be one-dimensional and equally long, not {sorted(shapes)}")
-    total = sum(weights.get(name, 0.0) for name in features) or 1.0
-    return {name: weights.get(name, 0.0) / total * _bounded(values) for name, values in features.items()}
+    return {name: share_of(name, features, weights) * _bounded(values) for name, values in features.items()}
+
+
+def share_of(name: str, features: Iterable[str], weights: Mapping[str, float]) -> float:
+    """The weight of one of these features, as a share of their sum; 0 where none has a weight."""
+    return weights.get(name, 0.0) / (sum(weights.get(each, 0.0) for each in features) or 1.0)
 
 
 def fuse(features: Mapping[str, FloatArray], weights: Mapping[str, float]) -> FloatArray:

@@ -37,7 +37,7 @@ class Metrics:
 
         self._engine = Histogram(
             "es_rerank_engine_seconds",
-            "Stages of the engine: wait (of a search, for its first batch), tokenise (a call), forward (a batch).",
+            "Stages of the engine: estimate (a window), wait (for a batch), tokenise (a call), forward (a batch).",
             ("model", "stage"),
             buckets=SECONDS,
             registry=self._registry,

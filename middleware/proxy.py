@@ -20,6 +20,7 @@ from middleware.message import Request, Response
 from middleware.observability import Metrics
 from middleware.personalization.store import ProfileReader
 from middleware.planning import PassThrough, Planner, Planning, without_own_syntax
+from middleware.ranking import Scored, make_ranking
 from middleware.search.compression import TooLarge
 from middleware.search.hits import SearchResponse
 from middleware.search.json_text import Unreadable
@@ -27,7 +28,7 @@ from middleware.search.plan import Plan
 from middleware.search.reasons import Reason
 from middleware.search.response import Written, first_stage_ranking, has_empty_page_under_exclusion, write_answer
 from middleware.search.target import Form, SearchTarget, read_search_target
-from middleware.second_stage import Outcome, Reader, Scored, SecondStage, make_ranking
+from middleware.second_stage import Outcome, Reader, SecondStage
 from middleware.upstream import Upstream, authorization, close
 from middleware.verdict import join, judge, verdict_headers
 

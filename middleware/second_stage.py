@@ -10,20 +10,21 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 
+import numpy as np
+
 from middleware.config import Settings
 from middleware.errors import DeadlineExceeded, NoModel, RerankError
-from middleware.fusion import FloatArray, fuse, rank, response_scores, scale_first_stage
+from middleware.fusion import FloatArray, fuse, rank, scale_first_stage, share_of
 from middleware.personalization.features import profile_features
 from middleware.personalization.profiles import Profile
+from middleware.ranking import Scored
 from middleware.rerank.engine import Engine
+from middleware.rerank.reading import Reading, Stop
 from middleware.search.hits import SearchResponse
 from middleware.search.plan import Plan
 from middleware.search.reasons import Reason
-from middleware.search.response import Ranking
 from middleware.search.window import Window, read_window
 from middleware.ttl_cache import TtlLruCache
-
-_LEAST_MODEL_SCORE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,21 +33,6 @@ class Reader:
 
     user: str | None = None
     profile: Future[Profile | None] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """A reranked window; every array has shape (k,), in first-stage order. `order` are its positions, best first.
-
-    k is the window's length, or less: the first hits, which were scored within the budget.
-    """
-
-    features: Mapping[str, FloatArray]
-    fused_scores: FloatArray
-    order: Sequence[int]
-    document_texts: Sequence[str]
-    model: str
-    profile: Profile | None
 
 
 Outcome = Scored | Reason | RerankError
@@ -61,6 +47,15 @@ class _Task:
     plan: Plan
     window: Window
     key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A task on its way through the model; `estimates` of its scores, shape (n,), where not all of them are read."""
+
+    task: _Task
+    reading: Reading
+    estimates: FloatArray | None
 
 
 class SecondStage:
@@ -104,82 +99,89 @@ class SecondStage:
 
     def _score(self, model: str, tasks: Sequence[_Task], reader: Reader, budget_s: float) -> Sequence[Outcome]:
         engine, started = self._engines[model], time.monotonic()
-        queries = [(task.plan.query_text, task.window.passages) for task in tasks]
+        begun = [_begin(task, engine, _finished(reader.profile, started)) for task in tasks]
         try:
-            scores = engine.score_many(queries, budget_ms=budget_s * 1000)
+            _read(engine, begun, started + budget_s)
         except RerankError as error:
             return [error] * len(tasks)
         patience = time.monotonic() + self._settings.profiles.budget_ms / 1000
         profile = _finished(reader.profile, min(started + budget_s, patience))
-        return [
-            self._rank(task, passage_scores, engine.name, profile)
-            for task, passage_scores in zip(tasks, scores, strict=True)
-        ]
+        return [self._remember(each.task, _finish(each, engine.name, profile)) for each in begun]
 
-    def _rank(self, task: _Task, passage_scores: FloatArray, model: str, profile: Profile | None) -> Outcome:
-        scores = task.window.best_of_passages(passage_scores)
-        if not len(scores):
-            return DeadlineExceeded(
-                f"{model} did not score the first of {len(task.window.document_texts)} hits in time"
-            )
-        scored = _order(task.plan, task.window, scores, model, profile)
+    def _remember(self, task: _Task, outcome: Scored | DeadlineExceeded) -> Outcome:
         ttl_s = self._settings.rankings.ttl_s
-        return self._remembered.put_first(task.key, scored, ttl_s) if ttl_s else scored
+        if isinstance(outcome, DeadlineExceeded) or not ttl_s:
+            return outcome
+        return self._remembered.put_first(task.key, outcome, ttl_s)
 
 
-def make_ranking(plan: Plan, response: SearchResponse, scored: Scored) -> Ranking:
-    """The order of the whole answer: the window's, then Elasticsearch's; what the request itself excludes is gone.
-
-    Hits of the window for which there was no time follow it in Elasticsearch's order, with Elasticsearch's scores.
-    """
-    fused = scored.fused_scores[list(scored.order)]
-    order, scores = list(scored.order), response_scores(fused, _floor(plan, response, scored)).tolist()
-    if plan.wish.limits_hits:
-        return _limited_ranking(plan, response, order, fused, scores)
-    return Ranking([*order, *range(len(order), len(response.hits))], scores)
-
-
-def _limited_ranking(
-    plan: Plan, response: SearchResponse, order: list[int], fused: FloatArray, scores: list[float]
-) -> Ranking:
-    """The ranking of a `text_similarity_reranker`, which gives its window and nothing else.
-
-    Elasticsearch waits for its model without an end; we do not. Hits for which there was no time follow in the order
-    of the retriever inside, with the score of a hit of which the model says 0: the least there is. Under a `min_score`
-    they are left out, since nothing vouches for them.
-    """
-    if plan.wish.min_score is not None:
-        kept = int((fused >= plan.wish.min_score).sum())
-        return Ranking(order[:kept], scores[:kept])
-    unscored = range(len(order), min(len(response.hits), plan.variant.window))
-    return Ranking([*order, *unscored], [*scores, *[_LEAST_MODEL_SCORE] * len(unscored)])
+def _begin(task: _Task, engine: Engine, profile: Profile | None) -> _Begun:
+    """What to read of a window: all of it in Elasticsearch's order, or with estimates the best of it first."""
+    plan, window = task.plan, task.window
+    cascade, count = plan.variant.cascade, len(window.document_texts)
+    whole = _Begun(task, Reading(np.arange(len(window.passages)), len(window.passages)), None)
+    if not cascade.enabled or plan.wish.limits_hits or count <= cascade.page:
+        return whole
+    first_stage = scale_first_stage(window.first_stage_scores)
+    estimates = engine.estimate(plan.query_text, window.document_texts, first_stage, cascade.certainty)
+    if estimates is None:
+        return whole
+    others = _features(window, np.zeros(count), profile)
+    base, share = fuse(others, plan.variant.weights), share_of("cross_encoder", others, plan.variant.weights)
+    stop = Stop(base, share, estimates.uppers, cascade.page) if cascade.early_stop else None
+    order = rank(base + share * estimates.scores)
+    return _Begun(task, Reading(order, min(cascade.depth or estimates.depth, count), stop), estimates.scores)
 
 
-def _floor(plan: Plan, response: SearchResponse, scored: Scored) -> float:
-    """The score that no hit behind those that were scored exceeds; where no hit can be behind them there is none.
+def _read(engine: Engine, begun: Sequence[_Begun], deadline: float) -> None:
+    """Read every window as far as it goes, the wanted pairs of all in one go. Raises RerankError."""
+    while active := [each for each in begun if len(each.reading.wanted)]:
+        queries = [
+            (each.task.plan.query_text, [each.task.window.passages[place] for place in each.reading.wanted])
+            for each in active
+        ]
+        try:
+            found = engine.score_many(queries, budget_ms=(deadline - time.monotonic()) * 1000)
+        except DeadlineExceeded:
+            if not any(each.reading.scores for each in active):
+                raise
+            return
+        for each, scores in zip(active, found, strict=True):
+            each.reading.add(scores.tolist())
 
-    A score s of `text_similarity_reranker` is max(s, 0) + min(exp(s), 1), which is 1 + s for one in [0, 1].
-    """
-    if plan.wish.model_only:
-        return _LEAST_MODEL_SCORE
-    known = len(scored.order)
-    nothing_behind = known == len(response.hits) < plan.variant.window
-    return 0.0 if nothing_behind else response.hits[known - 1].first_stage_score
 
-
-def _order(plan: Plan, window: Window, scores: FloatArray, model: str, profile: Profile | None) -> Scored:
-    known = len(scores)
-    features = {"cross_encoder": scores, "first_stage": scale_first_stage(window.first_stage_scores[:known])}
-    if profile is not None:
-        features |= profile_features(profile, window.hit_fields[:known])
+def _finish(begun: _Begun, model: str, profile: Profile | None) -> Scored | DeadlineExceeded:
+    """The order of what was read, by fused score, and behind it of what was estimated."""
+    plan, window, scores = begun.task.plan, begun.task.window, np.array(begun.reading.scores)
+    read = begun.reading.order[: len(scores)]
+    if begun.estimates is None:
+        cross_encoder = window.best_of_passages(scores)
+        read = np.arange(len(cross_encoder))
+    else:
+        cross_encoder = begun.estimates.copy()
+        cross_encoder[read] = scores
+    if not len(read):
+        return DeadlineExceeded(f"{model} did not score the first of {len(window.document_texts)} hits in time")
+    features = _features(window, cross_encoder, profile)
     fused = fuse(features, plan.variant.weights)
-    return Scored(features, fused, rank(fused).tolist(), window.document_texts[:known], model, profile)
+    is_unread = np.ones(len(fused))
+    is_unread[read] = 0
+    order = np.lexsort((-fused, is_unread)).tolist()  # stable: equal ones keep Elasticsearch's order
+    return Scored(features, fused, order, len(read), window.document_texts[: len(fused)], model, profile)
+
+
+def _features(window: Window, cross_encoder: FloatArray, profile: Profile | None) -> dict[str, FloatArray]:
+    """The features of the first k hits, k the length of `cross_encoder`."""
+    known = len(cross_encoder)
+    features = {"cross_encoder": cross_encoder, "first_stage": scale_first_stage(window.first_stage_scores[:known])}
+    return features | (profile_features(profile, window.hit_fields[:known]) if profile is not None else {})
 
 
 def _key(plan: Plan, window: Window, reader: Reader) -> bytes:
     """A digest of all that a ranking is made of, but for the profile, for which the user stands."""
     variant = plan.variant
-    parts = (variant.name, variant.model, sorted(variant.weights.items()), reader.user, plan.query_text)
+    ours = (variant.name, variant.model, sorted(variant.weights.items()), variant.cascade)
+    parts = (*ours, reader.user, plan.query_text)
     digest = hashlib.blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=16)
     digest.update(repr((window.passages, window.hit_fields)).encode("utf-8", "surrogatepass"))
     digest.update(window.first_stage_scores.tobytes())

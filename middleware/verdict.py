@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from middleware.config import HeaderSettings
 from middleware.errors import RerankError
+from middleware.ranking import Scored
 from middleware.search.first_stage import Planned
 from middleware.search.plan import Skip
 from middleware.search.reasons import Reason
-from middleware.second_stage import Outcome, Scored
+from middleware.second_stage import Outcome
 
 _log = logging.getLogger(__name__)
 
@@ -25,6 +26,7 @@ class Verdict:
     variant: str | None
     model: str | None = None
     window: int = 0
+    depth: int = 0
 
 
 def judge(plan: Planned, outcome: Outcome | None) -> Verdict:
@@ -33,7 +35,7 @@ def judge(plan: Planned, outcome: Outcome | None) -> Verdict:
         return Verdict("skipped", plan.reason, None)
     variant = plan.variant.name
     if isinstance(outcome, Scored):
-        return Verdict("applied", None, variant, outcome.model, len(outcome.order))
+        return Verdict("applied", None, variant, outcome.model, len(outcome.order), outcome.read)
     if isinstance(outcome, Reason):
         return Verdict("skipped", outcome, variant)
     if isinstance(outcome, RerankError):
@@ -46,7 +48,7 @@ def judge(plan: Planned, outcome: Outcome | None) -> Verdict:
 def verdict_headers(names: HeaderSettings, verdicts: Sequence[Verdict]) -> Mapping[str, str]:
     """One word for the whole request: applied where any search was, else fallback where any failed.
 
-    Of many searches, reasons, variants and models stand once each, and windows for each search, 0 where not reranked.
+    Of many searches, reasons, variants and models stand once each, windows and depths for each, 0 where not reranked.
     """
     words = [verdict.word for verdict in verdicts]
     headers = {names.switch: next((word for word in ("applied", "fallback") if word in words), "skipped")}
@@ -58,6 +60,7 @@ def verdict_headers(names: HeaderSettings, verdicts: Sequence[Verdict]) -> Mappi
     headers |= {name: join(values) for name, values in lists.items() if any(values)}
     if "applied" in words:
         headers[names.window] = ", ".join(str(verdict.window) for verdict in verdicts)
+        headers[names.depth] = ", ".join(str(verdict.depth) for verdict in verdicts)
     return headers
 
 

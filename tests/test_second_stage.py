@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from middleware.config import Settings
 from middleware.errors import DeadlineExceeded, NoModel
 from middleware.personalization.profiles import Profile
+from middleware.ranking import make_ranking
 from middleware.search.hits import read_answer
 from middleware.search.plan import make_plan
 from middleware.search.reasons import Reason
 from middleware.search.request import read_request
 from middleware.search.target import read_search_target
 from middleware.search.window import Window
-from middleware.second_stage import Reader, SecondStage, make_ranking
+from middleware.second_stage import Reader, SecondStage
 from middleware.verdict import judge, verdict_headers
 
 WINDOW = 5
@@ -35,6 +36,9 @@ class FakeEngine:
         self.scores, self.error, self.known = scores, error, known
         self.asked = None
         self.calls = 0
+
+    def estimate(self, *window):
+        return None
 
     def score_many(self, queries, *, budget_ms):
         self.calls += 1

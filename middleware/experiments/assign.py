@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from middleware.config import CONTROL, IndexSettings, Settings, VariantSettings
+from middleware.config_cascade import CascadeSettings
 from middleware.errors import RequestError
 
 FALLBACK_WINDOW = 50
@@ -32,6 +33,7 @@ class ResolvedVariant:
     model: str | None
     window: int
     weights: Mapping[str, float]
+    cascade: CascadeSettings
 
 
 def assign(switch: str | None, user: str | None, settings: Settings) -> Assignment:
@@ -63,19 +65,22 @@ def draw_variant(user: str, split: Mapping[str, float], salt: str) -> str | None
 
 
 def resolve(name: str, index: IndexSettings, settings: Settings) -> ResolvedVariant:
-    """Model, window and weights of a variant on an index: its own, else the index's, else the default variant's.
+    """What a variant is on an index: model, window, weights, cascade; its own, else the index's, else the default's.
 
     Then 50 hits, and the first model defined. Raises KeyError for a name that is neither a variant nor control.
     """
     unset = VariantSettings()
     own = unset if name == CONTROL else settings.variants[name]
     default = settings.variants.get(settings.default_variant, unset)
-    weights = own.weights if "weights" in own.model_fields_set else default.weights
+    weights, cascade = (
+        getattr(own if name in own.model_fields_set else default, name) for name in ("weights", "cascade")
+    )
     return ResolvedVariant(
         name=name,
         model=own.model or index.model or default.model or next(iter(settings.models), None),
         window=own.window or index.window or default.window or FALLBACK_WINDOW,
         weights=weights.model_dump(),
+        cascade=cascade,
     )
 
 

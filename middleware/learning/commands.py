@@ -10,7 +10,9 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from middleware.catalog.commands import ApiKey, Password, User
 from middleware.config import IndexSettings
+from middleware.errors import ConfigError
 
 MOST_LOST = 0.005
 DEFAULT_TEMPLATE = IndexSettings().template
@@ -84,3 +86,66 @@ def export_model(
     typer.echo(str(report))
     if (report.ndcg_lost or 0) > MOST_LOST:
         console.print(f"more than {MOST_LOST:.1%} is lost: consider --precision balanced", style="yellow")
+
+
+@app.command("cascade")
+def make_cascade(
+    config: Annotated[Path, typer.Option(help="rerank.yml: the cluster, the index, its document text, the model.")],
+    index: Annotated[str | None, typer.Option(help="A name under indices; default: the first.")] = None,
+    model: Annotated[str | None, typer.Option(help="A name under models; default: the default variant's.")] = None,
+    queries: Annotated[Path | None, typer.Option(help="Real queries, one a line; default: invented ones.")] = None,
+    search: Annotated[
+        Path | None, typer.Option(help="Body of your search, {{query}} for the words; default: all text fields.")
+    ] = None,
+    windows: Annotated[
+        int, typer.Option(min=20, help="Searches to learn from; a fifth measures what was learned.")
+    ] = 300,
+    hits: Annotated[int, typer.Option(min=20, help="Hits of each.")] = 100,
+    words: Annotated[
+        str | None, typer.Option(help="Model whose words' vectors are used; default: the model itself.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="Where to keep it; default: the cache, by the weights.")] = None,
+    user: User = None,
+    password: Password = None,
+    api_key: ApiKey = None,
+) -> None:
+    """Teach a model's estimator, so that it reads a few hits of a window and not all; say how many are enough.
+
+    The cross-encoder scores whole windows of your index; from that the estimator learns to tell in microseconds which
+    hits are worth reading. Needs no judgments and no clicks; some minutes on 2 cores. The proxy finds it at its next
+    start. Example:
+
+    es-rerank models cascade --config rerank.yml --queries top-queries.txt --search search.json
+    """
+    from middleware.catalog.client import Access, connect
+    from middleware.config import load_settings
+    from middleware.learning.cascade import ENOUGH, make_estimator
+    from middleware.learning.cascade_windows import Shop, default_form, read_form, read_queries, section_of
+    from middleware.rerank.estimator_choice import estimator_path
+
+    settings = load_settings(config)
+    chosen, index = settings.find_model(model), index or next(iter(settings.indices))
+    path = output or estimator_path(chosen)
+    if path is None or (words is None and chosen.remote):
+        raise ConfigError("models", chosen.source, "this model runs elsewhere; give --output and --words")
+    access = Access(user, password, api_key, settings.upstream.ca_file, settings.upstream.insecure)
+    form = read_form(search) if search else default_form(section_of(index, settings))
+    shop = Shop(connect(settings.upstream.urls[0], access), settings, index, form, hits)
+    given = read_queries(queries) if queries else []
+    console = Console(stderr=True)
+    with Progress(*Progress.get_default_columns(), console=console, transient=True) as progress:
+        task = progress.add_task("loading the model", total=None)
+
+        def step(what: str, done: int, steps: int) -> None:
+            progress.update(task, description=what, completed=done, total=steps)
+
+        file, depths = make_estimator(chosen, words or chosen.source, shop, given, windows, step)
+    file.save(path)
+    console.print(f"kept in {path}", soft_wrap=True, highlight=False)
+    for depth in depths:
+        is_enough = "  enough" if depth.hits == file.depth else ""
+        typer.echo(
+            f"depth {depth.hits:3}: {depth.kept:6.1%} of the first 10, {depth.gain:6.1%} of their gain{is_enough}"
+        )
+    if depths[-1].gain < ENOUGH or file.depth == hits:
+        console.print("no depth below the window is enough: give more --windows, or --queries", style="yellow")

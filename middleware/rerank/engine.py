@@ -11,11 +11,13 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from threading import Event, Thread
-from time import monotonic
+from time import monotonic, perf_counter
 
 from middleware.config import ModelSettings
 from middleware.errors import DeadlineExceeded, ModelUnavailable, RerankError
 from middleware.rerank.backends import Backend, FloatArray, load_backend
+from middleware.rerank.estimator import Estimates, Estimator
+from middleware.rerank.estimator_choice import find_estimator
 from middleware.rerank.feeder import Feeder, Query
 from middleware.rerank.pace import Pace
 from middleware.rerank.pairs import Search
@@ -39,12 +41,15 @@ class Engine:
         retry_s: float = 60.0,
         watch: Watch | None = None,
         memory: ScoreMemory | None = None,
+        document_bytes: int = 0,
     ) -> None:
         self._settings = settings
         self._backend_factory = backend_factory or load_backend
         self._retry_s = retry_s
         self._watch = watch or Unwatched()
         self._memory = memory
+        self._document_bytes = document_bytes
+        self._estimator: Estimator | None = None
         self._queue: PairQueue | None = None
         self._feeder: Feeder | None = None
         self._load_error: str | None = None
@@ -115,6 +120,17 @@ class Engine:
             raise DeadlineExceeded(f"{self.name} did not score one of {search.size} documents in {budget_ms:.0f} ms")
         return prefixes
 
+    def estimate(
+        self, query_text: str, document_texts: Sequence[str], first_stage: FloatArray, certainty: float
+    ) -> Estimates | None:
+        """What the scores of a window may be, see Estimator.estimate; None where the model has no estimator."""
+        if self._estimator is None:
+            return None
+        started = perf_counter()
+        estimates = self._estimator.estimate(query_text, document_texts, first_stage, certainty)
+        self._watch.observe_engine(self.name, "estimate", perf_counter() - started)
+        return estimates
+
     @property
     def _state(self) -> str:
         return "stopping" if self._stopping.is_set() else "still loading"
@@ -140,6 +156,7 @@ class Engine:
         batch_tokens = self._settings.batch_tokens or backend.batch_tokens
         queue = PairQueue(limit=self._settings.queue_limit, batch_tokens=batch_tokens, workers=workers, pace=pace)
         threads = [self._start_worker(backend, queue, number) for number in range(workers)]
+        self._estimator = find_estimator(self._settings, self._document_bytes)
         self._feeder = Feeder(backend, queue, self.name, self._watch, self._memory, keys)
         self._queue, self._load_error = queue, None
         if self._stopping.is_set():  # stop() may have come before there was a queue to close

@@ -71,12 +71,9 @@ def fingerprint(source: str, revision: str | None) -> str:
     same model, and a file that was written anew in its old size is another one. A hub model whose files are not found
     gets a name that nobody else will ever have, so that its scores are remembered by this process alone.
     """
-    folder = Path(source).expanduser()
-    if not folder.is_dir():
-        found = _hub_folder(source, revision)
-        if found is None:
-            return secrets.token_hex(_DIGEST_BYTES)
-        folder = found
+    folder = model_folder(source, revision)
+    if folder is None:
+        return secrets.token_hex(_DIGEST_BYTES)
     digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         name = path.relative_to(folder).as_posix().encode("utf-8", "surrogatepass")
@@ -86,7 +83,11 @@ def fingerprint(source: str, revision: str | None) -> str:
     return digest.hexdigest()
 
 
-def _hub_folder(source: str, revision: str | None) -> Path | None:
+def model_folder(source: str, revision: str | None) -> Path | None:
+    """A model's files on this machine; None for a hub model that is not in the hub's cache."""
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        return folder
     try:
         from huggingface_hub import try_to_load_from_cache
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Protocol
 
-Stage = Literal["wait", "tokenise", "forward"]
+Stage = Literal["estimate", "wait", "tokenise", "forward"]
 Fate = Literal["scored", "remembered", "shared", "unscored"]
 
 
@@ -12,7 +12,7 @@ class Watch(Protocol):
     """Called by many threads; must be cheap."""
 
     def observe_engine(self, model: str, stage: Stage, seconds: float) -> None:
-        """`wait`: from a search's coming to its first batch; `tokenise`: one call; `forward`: one batch."""
+        """`estimate`: a window; `wait`: of a search, for its first batch; `tokenise`: a call; `forward`: a batch."""
         ...
 
     def count_pairs(self, model: str, fate: Fate, pairs: int) -> None:

@@ -14,6 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from middleware.config import IndexSettings, Settings, VariantSettings, WeightSettings
+from middleware.config_cascade import CascadeSettings
 from middleware.errors import RequestError
 from middleware.experiments.assign import Assignment, ResolvedVariant, assign, draw_variant, resolve
 
@@ -174,7 +175,7 @@ def test_what_neither_says_comes_from_the_default_variant():
 
 
 def test_what_nobody_says_has_a_fallback():
-    expected = ResolvedVariant("small", "first", 50, WeightSettings().model_dump())
+    expected = ResolvedVariant("small", "first", 50, WeightSettings().model_dump(), CascadeSettings())
     assert resolve("small", IndexSettings(), settings(models=MODELS)) == expected
     assert resolve("small", IndexSettings(), settings()).model is None
 

@@ -1,0 +1,106 @@
+"""What an estimator has learned, in one file that needs nothing beside it: tables by token, weights, the tokenizer."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from middleware.errors import ModelUnavailable
+from middleware.rerank.backends import FloatArray
+
+NAME = "es_rerank_estimator.npz"
+
+FEATURES = ("first_stage", "reciprocal_rank", "length", "query_length", "late", "worst", "centre", "reverse")
+"""`late`: the weighted mean over the query's tokens of their greatest similarity to a token of the document; `worst`:
+the least of these; `centre`: the cosine of the weighted means of both; `reverse`: as `late`, from the document's."""
+
+_ARRAYS = ("vectors", "query_weights", "document_weights", "positions", "linear", "edges", "residuals")
+
+
+@dataclass(frozen=True, slots=True)
+class EstimatorFile:
+    """The learned tables. V tokens of the vocabulary, d dimensions, L positions in a document, b bins, q quantiles.
+
+    `vectors` (V, d), each of length 1; `query_weights` (V,), positive; `document_weights` (V,) and `positions` (L,) are
+    logits that add up to a token's weight; `linear` (8,) and `bias` make a logit of FEATURES. Between `edges` (b - 1,)
+    of the estimated logit, `residuals` (b, q) are the quantiles 0, 1/(q-1), ..., 1 of the true logit minus it.
+    `made_of` says how it was made, for people.
+    """
+
+    vectors: NDArray[np.float32]
+    query_weights: NDArray[np.float32]
+    document_weights: NDArray[np.float32]
+    positions: NDArray[np.float32]
+    linear: FloatArray
+    bias: float
+    edges: FloatArray
+    residuals: FloatArray
+    depth: int
+    tokenizer: str
+    made_of: dict[str, Any]
+    _tokenizer: Any = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_tokenizer", _open_tokenizer(self.tokenizer))
+
+    def tokenise(self, texts: Sequence[str], most: int) -> list[NDArray[np.int32]]:
+        """Token ids of each text, at most `most` and at least one: nothing reads as the vocabulary's first entry."""
+        encoded = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [np.array(each.ids[:most] or (0,), dtype=np.int32) for each in encoded]
+
+    def shares(self, ids: NDArray[np.int32], lengths: NDArray[np.intp]) -> NDArray[np.float32]:
+        """The weight of each token of documents of these `lengths`, one after the other; each in (0, 1)."""
+        places = np.arange(len(ids)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        logits = self.document_weights[ids] + self.positions[places]
+        shares: NDArray[np.float32] = 1 / (1 + np.exp(-logits))
+        return shares
+
+    def margins(self, logits: FloatArray, certainty: float) -> FloatArray:
+        """What to add to each estimated logit, so that the true one stays below with the chance `certainty`."""
+        bins = np.searchsorted(self.edges, logits)
+        levels = np.linspace(0, 1, self.residuals.shape[1])
+        by_bin = np.array([np.interp(certainty, levels, row) for row in self.residuals])
+        margins: FloatArray = by_bin[bins]
+        return margins
+
+    def save(self, path: Path) -> None:
+        """All or nothing: written beside, then renamed."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_name(f"{path.stem}.{os.getpid()}.npz")
+        about = {"bias": self.bias, "depth": self.depth, "tokenizer": self.tokenizer, "made_of": self.made_of}
+        arrays: dict[str, Any] = {name: getattr(self, name) for name in _ARRAYS}
+        arrays["vectors"] = self.vectors.astype(np.float16)
+        np.savez_compressed(unfinished, about=np.frombuffer(json.dumps(about).encode(), dtype=np.uint8), **arrays)
+        unfinished.replace(path)
+
+
+def read_estimator(path: Path) -> EstimatorFile:
+    """Raises ModelUnavailable where it is not there, not one of ours, or the package `tokenizers` is missing."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            about = json.loads(stored["about"].tobytes())
+            arrays = {name: stored[name] for name in _ARRAYS}
+        arrays["vectors"] = arrays["vectors"].astype(np.float32)
+        return EstimatorFile(**arrays, **about)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelUnavailable(
+            f"{path}: not an estimator ({error}); make it with `es-rerank models cascade`"
+        ) from error
+
+
+def _open_tokenizer(text: str) -> Any:
+    try:
+        from tokenizers import Tokenizer
+    except ImportError as error:
+        raise ModelUnavailable("tokenizers is not installed; pip install 'es-rerank[onnx]'") from error
+    tokenizer = Tokenizer.from_str(text)
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
