@@ -10,7 +10,7 @@ head of its window, since work stops at the deadline and what was done by then c
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from threading import Condition
 from time import monotonic
 
@@ -22,13 +22,25 @@ from middleware.rerank.pairs import Pair, Search, State
 
 
 class PairQueue:
-    """Thread-safe. Callers `join`, `add` and `leave`; workers `take` and `settle`."""
+    """Thread-safe. Callers `join`, `add` and `leave`; workers `take` and `settle`.
 
-    def __init__(self, *, limit: int, batch_tokens: int, workers: int, pace: Pace) -> None:
+    `on_waiting` is told of every change of `waiting`, in order, and must be cheap.
+    """
+
+    def __init__(
+        self,
+        *,
+        limit: int,
+        batch_tokens: int,
+        workers: int,
+        pace: Pace,
+        on_waiting: Callable[[int], None] = lambda _: None,
+    ) -> None:
         self._limit = limit
         self._batch_tokens = batch_tokens
         self._workers = workers
         self._pace = pace
+        self._on_waiting = on_waiting
         self._changed = Condition()
         self._searches: list[Search] = []
         self._in_flight: dict[bytes, Pair] = {}
@@ -54,6 +66,7 @@ class PairQueue:
             cost = search.missing * self._pace.pair_s / self._workers
             search.place = min(search.joined + cost, search.deadline)
             insort(self._searches, search, key=lambda other: other.place)
+            self._on_waiting(len(self._searches))
 
     def find(self, keys: Iterable[bytes]) -> dict[bytes, Pair]:
         """The pairs among `keys` that wait or run for another search already."""
@@ -192,6 +205,7 @@ class PairQueue:
         if search.is_whole and not search.waiting:
             if search in self._searches:
                 self._searches.remove(search)
+                self._on_waiting(len(self._searches))
             if search.running == 0 or search.error is not None:
                 search.done.set()
 

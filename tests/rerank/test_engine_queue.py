@@ -199,6 +199,20 @@ def test_no_more_searches_wait_than_the_limit_allows() -> None:
         enter(queue, pairs([5]))
 
 
+def test_every_change_of_what_waits_is_told() -> None:
+    told = []
+    queue = PairQueue(limit=2, batch_tokens=64, workers=1, pace=Pace(), on_waiting=told.append)
+    first, second = enter(queue, pairs([5])), enter(queue, pairs([5, 6]))
+    with pytest.raises(Overloaded):
+        enter(queue, pairs([5]))
+    queue.leave(second)
+    drain(queue, [first])
+    enter(queue, pairs([5]))
+    queue.close(ModelUnavailable("stopping"))
+    assert told == [1, 2, 1, 0, 1, 0]
+    assert queue.waiting == 0
+
+
 def test_a_closed_queue_gives_nothing_and_takes_nothing() -> None:
     queue = make_queue()
     waiting = enter(queue, pairs([5]))
