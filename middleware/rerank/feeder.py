@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from time import monotonic, perf_counter
 
-from middleware.errors import BackendError, RerankError
+from middleware.errors import BackendError
 from middleware.rerank.backends import Backend, Tokens
+from middleware.rerank.foreign import translated
 from middleware.rerank.pairs import Pair, Search
 from middleware.rerank.queue import PairQueue
 from middleware.rerank.score_keys import ScoreKeys
 from middleware.rerank.score_memory import ScoreMemory
 from middleware.rerank.turns import Turns
 from middleware.rerank.watch import Fate, Watch
-
-log = logging.getLogger(__name__)
 
 # Pairs tokenised in one go: the first batch starts while the others are tokenised, and searches take turns.
 _SLICE = 32
@@ -98,13 +96,8 @@ class Feeder:
 
     def _encode(self, query_text: str, document_texts: Sequence[str]) -> Sequence[Tokens]:
         started = perf_counter()
-        try:
+        with translated(self._name, "the tokenizer"):
             encoded = self._backend.encode(query_text, document_texts)
-        except RerankError:
-            raise
-        except Exception as error:  # backends run third-party code; whatever it raises ends here
-            log.exception("the tokenizer of model %s failed", self._name)
-            raise BackendError(f"{self._name}: {type(error).__name__}: {error}") from error
         if len(encoded) != len(document_texts):
             raise BackendError(f"the tokenizer gave {len(encoded)} pairs for {len(document_texts)} documents")
         self._watch.observe_engine(self._name, "tokenise", perf_counter() - started)
