@@ -164,8 +164,11 @@ class PairQueue:
     def _form_batch(self, first: Search, now: float) -> Sequence[Pair]:
         """A batch around the first pair of `first`: of all that it can hope for, and if that is little, of others'.
 
+        Where batches may not mix query texts, it is of all that read the query text of that pair.
+
         Near the end of the waiting pairs batches get smaller, so that all workers are done at the same time.
         """
+        head = next(iter(first.waiting))
         candidates: dict[Pair, None] = {}
         tokens, wanted = 0, self._batch_tokens * max(2, self._workers)
         for search in self._searches[self._searches.index(first) :]:
@@ -176,10 +179,10 @@ class PairQueue:
                 if candidates and tokens + pair.length > reach:
                     break
                 tokens += 0 if pair in candidates else pair.length
-                candidates[pair] = None
+                if pair.query_text == head.query_text:
+                    candidates[pair] = None
         affordable = self._pace.tokens_within(first.deadline - now)
         share = max(tokens / self._workers, self._batch_tokens / 4) if self._workers > 1 else self._batch_tokens
-        head = next(iter(first.waiting))
         return cut_batch(list(candidates), head, min(self._batch_tokens, share, affordable))
 
     def _start(self, pair: Pair, now: float) -> None:
