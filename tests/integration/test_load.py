@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
-from conftest import Proxy, wait_until
 from http_call import call
 from load_catalogue import EVENTS, INDEX, NARROW, USERS, WIDE, drop, fill_node, text_of
 from load_clients import Tally, run_clients
@@ -38,7 +37,7 @@ def node(upstream_url: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def proxy(node, start_proxy_process, tiny_model_folder) -> Proxy:
+def proxy(node, start_proxy_process, tiny_model_folder):
     """One worker whose memories are small, so that the first quarter of the load fills them."""
     configuration = {
         "upstream": {"urls": [node], "pool_size": POOL_SIZE},
@@ -53,7 +52,7 @@ def proxy(node, start_proxy_process, tiny_model_folder) -> Proxy:
     return start_proxy_process(configuration, wait_for="ready")
 
 
-def use_every_thread(proxy: Proxy) -> None:
+def use_every_thread(proxy) -> None:
     """Threads start when they are first needed: hold all of the server's at once, then read profiles at once."""
     body = json.dumps({"query": {"match": {"title": text_of(0)}}}).encode()
     with ExitStack() as stack:
@@ -69,9 +68,12 @@ def use_every_thread(proxy: Proxy) -> None:
             assert connection.recv(20).startswith(b"HTTP/1.1 200 ")
 
 
-def settled(worker: psutil.Process, proxy: Proxy, upstream_port: int) -> Sample:
+def settled(worker: psutil.Process, proxy, upstream_port: int) -> Sample:
     """What the worker holds once no client is left."""
-    wait_until(lambda: look(worker, proxy.url, upstream_port)["clients"] <= 1, 30, "connections of clients are left")
+    deadline = time.monotonic() + 30
+    while look(worker, proxy.url, upstream_port)["clients"] > 1:  # one may be the last look's own
+        assert time.monotonic() < deadline, "connections of clients are left"
+        time.sleep(0.1)
     time.sleep(1)
     return look(worker, proxy.url, upstream_port)
 
