@@ -12,7 +12,8 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from load_requests import Case, Reply, draw_case
+from load_requests import draw_case
+from load_searches import Case, Reply
 
 PATIENCE_S = 20.0
 _BURST_S = 0.25  # all that is due within it comes at once, so that the queue and the threads are needed

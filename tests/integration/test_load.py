@@ -20,7 +20,7 @@ from load_gauges import Sample, Sampler, look
 
 pytestmark = pytest.mark.integration
 
-CLIENTS, THREADS, POOL_SIZE, QUEUE_LIMIT = 12, 16, 16, 4
+CLIENTS, THREADS, POOL_SIZE, QUEUE_LIMIT = 12, 16, 16, 3
 HOUR_S = float(os.environ.get("ES_RERANK_LOAD_S", 3600))
 HOUR_RATE = float(os.environ.get("ES_RERANK_LOAD_RATE", 40))
 PROFILE_THREADS = 8  # ProfileReader's own
