@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from http_call import ndjson
-from load_catalogue import INDEX, NARROW, USERS, WIDE, check_hits, check_order, draw_text, matching
+from load_catalogue import INDEX, NARROW, USERS, WIDE, check_hits, check_scores, draw_text, matching
 
 from middleware.search.formats import Format, read_text, write_text
 
@@ -81,7 +81,7 @@ def reranked(text: str, size: int, start: int = 0, window: int = NARROW) -> Call
         check_verdict(reply, total, start, window)
         check_hits(reply.json, text, size, start)
         if reply.headers.get("X-Rerank-Window") == str(min(window, total)):
-            check_order(reply.json, (text, size, start, window))
+            check_scores(reply.json, text, window)
 
     return check
 
