@@ -81,7 +81,9 @@ class UpstreamSettings(Section):
 class ServerSettings(Section):
     """The proxy's own listening side."""
 
-    bind: str = Field("127.0.0.1:9280", description="host:port, or unix:PATH.")
+    bind: str = Field(
+        "127.0.0.1:9280", description="host:port, or unix:PATH, a socket for its owner and group alone (mode 0660)."
+    )
     workers: Positive = Field(1, description="Processes; each loads its own copy of the model.")
     threads: Positive = Field(32, description="Requests served at once by each worker.")
     graceful_timeout_s: Positive = Field(30, description="How long requests in flight may finish at stop or reload.")

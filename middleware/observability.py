@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 
 from middleware.rerank.watch import Fate, Stage
 
@@ -12,7 +12,7 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1
 
 
 class Metrics:
-    """Counters and histograms of one process; with several workers the scrape adds them up."""
+    """What one process counts and measures; with several workers the scrape adds it up over those that live."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -34,7 +34,6 @@ class Metrics:
             buckets=SECONDS,
             registry=self._registry,
         )
-
         self._engine = Histogram(
             "es_rerank_engine_seconds",
             "Stages of the engine: estimate (a window), wait (for a batch), tokenise (a call), forward (a batch).",
@@ -53,6 +52,21 @@ class Metrics:
             "Time of the model that pairs which were remembered or shared would have taken.",
             ("model",),
             registry=self._registry,
+        )
+
+        self._waiting = Gauge(
+            "es_rerank_engine_waiting",
+            "Searches of which something waits for the model; never more than es_rerank_engine_queue_limit.",
+            ("model",),
+            registry=self._registry,
+            multiprocess_mode="livesum",
+        )
+        self._queue_limit = Gauge(
+            "es_rerank_engine_queue_limit",
+            "Searches that may wait for the model; beyond it: fallback, overloaded.",
+            ("model",),
+            registry=self._registry,
+            multiprocess_mode="livesum",
         )
 
     def count_search(self, outcome: str, reason: str, variant: str) -> None:
@@ -74,6 +88,14 @@ class Metrics:
     def count_saved(self, model: str, seconds: float) -> None:
         """See rerank.watch."""
         self._saved.labels(model).inc(seconds)
+
+    def see_waiting(self, model: str, searches: int) -> None:
+        """See rerank.watch."""
+        self._waiting.labels(model).set(searches)
+
+    def see_queue_limit(self, model: str, searches: int) -> None:
+        """See rerank.watch."""
+        self._queue_limit.labels(model).set(searches)
 
     def exposition(self) -> bytes:
         """Everything in Prometheus' text format."""

@@ -21,6 +21,8 @@ from middleware.relay import relay_worker
 _KEEPALIVE_S = 75
 _HEADER_FIELDS = 400
 _HEADER_BYTES = 64 * 1024
+# Of a unix socket alone: it is its owner's and group's, mode 0660, where gunicorn would let everybody connect.
+_UMASK = 0o117
 _METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 _log = logging.getLogger(__name__)
 
@@ -68,6 +70,7 @@ def gunicorn_settings(settings: Settings) -> dict[str, Any]:
     server = settings.server
     return {
         "bind": server.bind,
+        "umask": _UMASK,
         "workers": server.workers,
         "threads": server.threads,
         "worker_class": relay_worker(server.client_timeout_s),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic, perf_counter
@@ -154,7 +154,7 @@ class Engine:
         backend, keys = loaded
         workers = max(1, backend.workers)
         batch_tokens = self._settings.batch_tokens or backend.batch_tokens
-        queue = PairQueue(limit=self._settings.queue_limit, batch_tokens=batch_tokens, workers=workers, pace=pace)
+        queue = self._make_queue(workers, batch_tokens, pace)
         threads = [self._start_worker(backend, queue, number) for number in range(workers)]
         self._estimator = find_estimator(self._settings, self._document_bytes)
         self._feeder = Feeder(backend, queue, self.name, self._watch, self._memory, keys)
@@ -164,6 +164,13 @@ class Engine:
         log.info("model %s is ready", self.name)
         for thread in threads:
             thread.join()
+
+    def _make_queue(self, workers: int, batch_tokens: int, pace: Pace) -> PairQueue:
+        limit = self._settings.queue_limit
+        self._watch.see_queue_limit(self.name, limit)
+        self._watch.see_waiting(self.name, 0)
+        on_waiting = partial(self._watch.see_waiting, self.name)
+        return PairQueue(limit=limit, batch_tokens=batch_tokens, workers=workers, pace=pace, on_waiting=on_waiting)
 
     def _start_worker(self, backend: Backend, queue: PairQueue, number: int) -> Thread:
         arguments = (backend, queue, self.name, self._watch, self._memory)

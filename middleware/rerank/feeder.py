@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from time import monotonic, perf_counter
 
-from middleware.errors import BackendError, RerankError
-from middleware.rerank.backends import Backend, Tokens
+from middleware.errors import BackendError
+from middleware.rerank.backends import Backend
+from middleware.rerank.foreign import translated
 from middleware.rerank.pairs import Pair, Search
 from middleware.rerank.queue import PairQueue
 from middleware.rerank.score_keys import ScoreKeys
 from middleware.rerank.score_memory import ScoreMemory
 from middleware.rerank.turns import Turns
 from middleware.rerank.watch import Fate, Watch
-
-log = logging.getLogger(__name__)
 
 # Pairs tokenised in one go: the first batch starts while the others are tokenised, and searches take turns.
 _SLICE = 32
@@ -46,6 +44,7 @@ class Feeder:
         self._memory = memory
         self._keys = keys
         self._encoding = Turns()
+        self._one_query: bool = getattr(backend, "one_query", False)
 
     def remember(self, queries: Sequence[Query], search: Search) -> None:
         """Name the pairs of a search, and fill the slots of those whose scores are remembered."""
@@ -73,15 +72,16 @@ class Feeder:
     def _pairs(self, query: Query, search: Search, index: int, rows: Sequence[int]) -> list[Pair]:
         """The pairs of some documents, queued. Whoever holds the tokenizer alone may say what is not yet in flight."""
         if not search.keys or self._keys is None:
-            pairs = [Pair(tokens) for tokens in self._encode(query[0], [query[1][row] for row in rows])]
+            pairs = self._encode(query[0], [query[1][row] for row in rows], [None] * len(rows))
             self._queue.add(search, pairs)
             return pairs
         keys = [search.keys[index][row] for row in rows]
         found = self._queue.find(keys)
         found |= self._just_scored(key for key in keys if key not in found)
         fresh = {key: query[1][row] for key, row in zip(keys, rows, strict=True) if key not in found}
-        encoded = self._encode(self._keys.normalise(query[0]), list(fresh.values())) if fresh else []
-        found |= {key: Pair(tokens, key) for key, tokens in zip(fresh, encoded, strict=True)}
+        query_text = self._keys.normalise(query[0])
+        new = self._encode(query_text, list(fresh.values()), list(fresh)) if fresh else []
+        found |= dict(zip(fresh, new, strict=True))
         self._count("shared", len(keys) - len(fresh))
         pairs = [found[key] for key in keys]
         self._queue.add(search, pairs)
@@ -96,19 +96,15 @@ class Feeder:
         self._watch.count_pairs(self._name, fate, pairs)
         self._watch.count_saved(self._name, pairs * self._queue.pair_s)
 
-    def _encode(self, query_text: str, document_texts: Sequence[str]) -> Sequence[Tokens]:
+    def _encode(self, query_text: str, document_texts: Sequence[str], keys: Sequence[bytes | None]) -> list[Pair]:
         started = perf_counter()
-        try:
+        with translated(self._name, "the tokenizer"):
             encoded = self._backend.encode(query_text, document_texts)
-        except RerankError:
-            raise
-        except Exception as error:  # backends run third-party code; whatever it raises ends here
-            log.exception("the tokenizer of model %s failed", self._name)
-            raise BackendError(f"{self._name}: {type(error).__name__}: {error}") from error
         if len(encoded) != len(document_texts):
             raise BackendError(f"the tokenizer gave {len(encoded)} pairs for {len(document_texts)} documents")
         self._watch.observe_engine(self._name, "tokenise", perf_counter() - started)
-        return encoded
+        own = query_text if self._one_query else None
+        return [Pair(tokens, key, own) for tokens, key in zip(encoded, keys, strict=True)]
 
 
 def _slices(search: Search) -> Iterator[tuple[int, Sequence[int]]]:

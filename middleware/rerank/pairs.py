@@ -23,10 +23,14 @@ class State(Enum):
 
 @dataclass(slots=True, eq=False)
 class Pair:
-    """A query and a document as the model reads them; `searches` want its score, and `key` tells it from others."""
+    """A query and a document as the model reads them; `searches` want its score, and `key` tells it from others.
+
+    `query_text` is there where batches may not mix query texts.
+    """
 
     tokens: Tokens
     key: bytes | None = None
+    query_text: str | None = None
     searches: list[Search] = field(default_factory=list)
     state: State = State.WAITING
     score: float | None = None

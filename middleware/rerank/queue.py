@@ -10,7 +10,7 @@ head of its window, since work stops at the deadline and what was done by then c
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from threading import Condition
 from time import monotonic
 
@@ -22,13 +22,25 @@ from middleware.rerank.pairs import Pair, Search, State
 
 
 class PairQueue:
-    """Thread-safe. Callers `join`, `add` and `leave`; workers `take` and `settle`."""
+    """Thread-safe. Callers `join`, `add` and `leave`; workers `take` and `settle`.
 
-    def __init__(self, *, limit: int, batch_tokens: int, workers: int, pace: Pace) -> None:
+    `on_waiting` is told of every change of `waiting`, in order, and must be cheap.
+    """
+
+    def __init__(
+        self,
+        *,
+        limit: int,
+        batch_tokens: int,
+        workers: int,
+        pace: Pace,
+        on_waiting: Callable[[int], None] = lambda _: None,
+    ) -> None:
         self._limit = limit
         self._batch_tokens = batch_tokens
         self._workers = workers
         self._pace = pace
+        self._on_waiting = on_waiting
         self._changed = Condition()
         self._searches: list[Search] = []
         self._in_flight: dict[bytes, Pair] = {}
@@ -54,6 +66,7 @@ class PairQueue:
             cost = search.missing * self._pace.pair_s / self._workers
             search.place = min(search.joined + cost, search.deadline)
             insort(self._searches, search, key=lambda other: other.place)
+            self._on_waiting(len(self._searches))
 
     def find(self, keys: Iterable[bytes]) -> dict[bytes, Pair]:
         """The pairs among `keys` that wait or run for another search already."""
@@ -151,8 +164,11 @@ class PairQueue:
     def _form_batch(self, first: Search, now: float) -> Sequence[Pair]:
         """A batch around the first pair of `first`: of all that it can hope for, and if that is little, of others'.
 
+        Where batches may not mix query texts, it is of all that read the query text of that pair.
+
         Near the end of the waiting pairs batches get smaller, so that all workers are done at the same time.
         """
+        head = next(iter(first.waiting))
         candidates: dict[Pair, None] = {}
         tokens, wanted = 0, self._batch_tokens * max(2, self._workers)
         for search in self._searches[self._searches.index(first) :]:
@@ -163,10 +179,10 @@ class PairQueue:
                 if candidates and tokens + pair.length > reach:
                     break
                 tokens += 0 if pair in candidates else pair.length
-                candidates[pair] = None
+                if pair.query_text == head.query_text:
+                    candidates[pair] = None
         affordable = self._pace.tokens_within(first.deadline - now)
         share = max(tokens / self._workers, self._batch_tokens / 4) if self._workers > 1 else self._batch_tokens
-        head = next(iter(first.waiting))
         return cut_batch(list(candidates), head, min(self._batch_tokens, share, affordable))
 
     def _start(self, pair: Pair, now: float) -> None:
@@ -192,6 +208,7 @@ class PairQueue:
         if search.is_whole and not search.waiting:
             if search in self._searches:
                 self._searches.remove(search)
+                self._on_waiting(len(self._searches))
             if search.running == 0 or search.error is not None:
                 search.done.set()
 

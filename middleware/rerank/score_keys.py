@@ -10,6 +10,7 @@ from pathlib import Path
 
 from middleware.config import ModelSettings
 from middleware.rerank.backends import Backend
+from middleware.rerank.file_digest import file_digest
 
 _DIGEST_BYTES = 16
 # How the work is done, which no score depends on; where the model is, since a copy of it is the same model.
@@ -77,9 +78,7 @@ def fingerprint(source: str, revision: str | None) -> str:
     digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         name = path.relative_to(folder).as_posix().encode("utf-8", "surrogatepass")
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").digest()
-        digest.update(len(name).to_bytes(8, "little") + name + content)
+        digest.update(len(name).to_bytes(8, "little") + name + file_digest(path))
     return digest.hexdigest()
 
 

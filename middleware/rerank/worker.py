@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from time import perf_counter
 
@@ -11,13 +10,12 @@ import numpy as np
 from middleware.config import ModelSettings
 from middleware.errors import BackendError, RerankError
 from middleware.rerank.backends import Backend, FloatArray
+from middleware.rerank.foreign import translated
 from middleware.rerank.pace import Pace
 from middleware.rerank.pairs import Pair
 from middleware.rerank.queue import PairQueue
 from middleware.rerank.score_memory import ScoreMemory
 from middleware.rerank.watch import Watch
-
-log = logging.getLogger(__name__)
 
 _WARM_UP_WORD = "warm "
 _WARM_UP_PAIRS = 16
@@ -51,12 +49,10 @@ def warm_up(backend: Backend, settings: ModelSettings, pace: Pace) -> None:
 
 def _score(backend: Backend, batch: Sequence[Pair], name: str) -> FloatArray | RerankError:
     try:
-        return _checked(backend.score([pair.tokens for pair in batch]), len(batch))
+        with translated(name, "a batch"):
+            return _checked(backend.score([pair.tokens for pair in batch]), len(batch))
     except RerankError as error:
         return error
-    except Exception as error:  # backends run third-party code; whatever it raises ends here
-        log.exception("model %s failed on a batch", name)
-        return BackendError(f"{name}: {type(error).__name__}: {error}")
 
 
 def _checked(scores: FloatArray, expected: int) -> FloatArray:

@@ -7,9 +7,13 @@ import random
 import re
 import signal
 import socket
+import stat
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import yaml
@@ -104,6 +108,27 @@ def test_metrics_are_summed_over_the_workers(proxy):
         )
         assert set(searches) == {200}
     assert [counted() - before for _ in range(8)] == [64] * 8
+
+
+def test_a_unix_socket_is_for_its_owner_and_group_alone(node, tmp_path):
+    path = tmp_path / "socket"
+    command = [sys.executable, "-m", "middleware", "serve", "--bind", f"unix:{path}", "--upstream", node.url]
+    server = subprocess.Popen(command, cwd=Path(__file__).parents[2])
+    try:
+        deadline = time.monotonic() + 60
+        while not path.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(30)
+            connection.connect(str(path))
+            connection.sendall(b"GET /over/a/socket HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n")
+            answer = b"".join(iter(lambda: connection.recv(65536), b""))
+        assert b"x-target: /over/a/socket\r\n" in answer
+        assert stat.S_IMODE(path.stat().st_mode) == 0o660
+    finally:
+        server.terminate()
+        assert server.wait(timeout=40) == 0
 
 
 def test_health_and_readiness_are_answered_by_every_worker(proxy):

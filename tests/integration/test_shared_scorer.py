@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -131,6 +132,7 @@ def test_two_workers_share_a_scorer_that_dies_and_comes_back(
             return {word for word, _, _ in clients.map(lambda _: outcome(proxy, index), range(16))} == {"applied"}
 
     wait_until(applied, 120, "not applied by every worker")
+    assert stat.S_IMODE(socket_path.stat().st_mode) == 0o660, "for its owner and group alone"
     reranked = outcome(proxy, index)[2]
     alone = {"source": str(tiny_model_folder), "max_tokens": 64}
     local = start_proxy_process(proxy_settings(engine_url, index, alone), wait_for="ready")

@@ -207,7 +207,7 @@ def test_a_tokenizer_that_raises_is_a_backend_error_and_the_next_search_works(ru
 def test_stages_and_pairs_are_counted(running):
     class Counting:
         def __init__(self):
-            self.stages, self.pairs = [], {}
+            self.stages, self.pairs, self.waiting, self.limit = [], {}, [], None
 
         def observe_engine(self, model, stage, seconds):
             assert model == "org/fake"
@@ -217,12 +217,19 @@ def test_stages_and_pairs_are_counted(running):
         def count_pairs(self, model, fate, pairs):
             self.pairs[fate] = self.pairs.get(fate, 0) + pairs
 
+        def see_waiting(self, model, searches):
+            self.waiting.append(searches)
+
+        def see_queue_limit(self, model, searches):
+            self.limit = searches
+
     watch, gate = Counting(), threading.Event()
-    engine = running(FakeBackend(blocking_after(1, gate)), batch_tokens=4, watch=watch)
+    engine = running(FakeBackend(blocking_after(1, gate)), batch_tokens=4, watch=watch, queue_limit=5)
     assert len(engine.score("q", ["xx"] * 6, budget_ms=300)) == 2
     gate.set()
     assert set(watch.stages) == {"wait", "tokenise", "forward"}
     assert watch.pairs["unscored"] == 4
+    assert (watch.waiting, watch.limit) == ([0, 1, 0], 5)
 
 
 def test_stopping_ends_every_thread(running):

@@ -284,6 +284,8 @@ def test_what_became_of_pairs_is_exposed(folder) -> None:
     for stage in ("wait", "tokenise", "forward"):
         assert f'es_rerank_engine_seconds_count{{model="model",stage="{stage}"}} 1.0' in exposed
     assert "es_rerank_saved_seconds_total" in exposed
+    assert 'es_rerank_engine_waiting{model="model"} 0.0' in exposed
+    assert 'es_rerank_engine_queue_limit{model="model"} 64.0' in exposed
 
 
 def test_a_mixed_crowd_gets_its_own_scores(running) -> None:

@@ -199,6 +199,20 @@ def test_no_more_searches_wait_than_the_limit_allows() -> None:
         enter(queue, pairs([5]))
 
 
+def test_every_change_of_what_waits_is_told() -> None:
+    told = []
+    queue = PairQueue(limit=2, batch_tokens=64, workers=1, pace=Pace(), on_waiting=told.append)
+    first, second = enter(queue, pairs([5])), enter(queue, pairs([5, 6]))
+    with pytest.raises(Overloaded):
+        enter(queue, pairs([5]))
+    queue.leave(second)
+    drain(queue, [first])
+    enter(queue, pairs([5]))
+    queue.close(ModelUnavailable("stopping"))
+    assert told == [1, 2, 1, 0, 1, 0]
+    assert queue.waiting == 0
+
+
 def test_a_closed_queue_gives_nothing_and_takes_nothing() -> None:
     queue = make_queue()
     waiting = enter(queue, pairs([5]))
@@ -208,3 +222,15 @@ def test_a_closed_queue_gives_nothing_and_takes_nothing() -> None:
     assert isinstance(waiting.error, ModelUnavailable)
     with pytest.raises(ModelUnavailable):
         enter(queue, pairs([5]))
+
+
+def test_a_batch_holds_one_query_text_where_they_may_not_mix() -> None:
+    queue = make_queue(workers=3)
+    own = [Pair({"input_ids": [0] * 4}, query_text=text) for text in "aabbab"]
+    searches = [enter(queue, own), enter(queue, [Pair({"input_ids": [0] * 4}, query_text="a")])]
+    batches = [queue.take(), queue.take()]
+    assert [{pair.query_text for pair in batch} for batch in batches] == [{"a"}, {"b"}]
+    for batch in batches:
+        settle(queue, batch)
+    drain(queue, searches)
+    assert all(pair.score is not None for pair in own)

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from fake_backend import wait_until
 from pydantic import ValidationError
 from scoring_servers import PATHS, ScoringServer, probability
 
@@ -356,3 +357,39 @@ def test_an_engine_scores_through_it_and_a_failing_server_is_a_rerank_error(serv
     with pytest.raises(BackendError):
         engine.score("another", DOCUMENTS, budget_ms=5000)
     engine.stop()
+
+
+def test_the_queries_of_one_call_go_out_at_once_over_no_more_connections_than_allowed(serve):
+    """Six queries at a server that takes 0.2 s for each: 1.2 s one after the other, 0.4 s over four connections."""
+    server = serve("rerank")
+    remote = {"servers": [server.url], "api": "rerank", "connections": 4, "timeout_ms": 5000}
+    engine = Engine(ModelSettings(source="org/model", remote=remote))
+    engine.start()
+    wait_until(lambda: engine.ready)
+    server.delay_s = 0.2
+    queries = [(f"query {number}", DOCUMENTS * 3) for number in range(6)]
+    started, warm = time.monotonic(), len(server.requests)
+    scores = engine.score_many(queries, budget_ms=5000)
+    seconds = time.monotonic() - started
+    engine.stop()
+    for (query, documents), own in zip(queries, scores, strict=True):
+        np.testing.assert_allclose(own, expected(query, documents))
+    asked = [body["query"] for _, _, body in server.requests[warm:]]
+    assert sorted(asked) == [query for query, _ in queries], "one request a query"
+    assert set(asked[:4]) == {query for query, _ in queries[:4]}, "in the order in which they are needed"
+    assert 0.4 <= seconds < 1.0
+    assert server.connections <= 4
+
+
+def test_where_time_is_short_the_first_queries_of_a_call_are_answered_and_the_rest_is_not_asked(serve):
+    server = serve("rerank")
+    remote = {"servers": [server.url], "api": "rerank", "connections": 2, "timeout_ms": 5000}
+    engine = Engine(ModelSettings(source="org/model", remote=remote))
+    engine.start()
+    wait_until(lambda: engine.ready)
+    server.delay_s, warm = 0.4, len(server.requests)
+    scores = engine.score_many([(f"query {number}", DOCUMENTS) for number in range(6)], budget_ms=600)
+    engine.stop()
+    assert [len(own) for own in scores[:2]] == [len(DOCUMENTS)] * 2
+    assert [len(own) for own in scores[4:]] == [0, 0]
+    assert {body["query"] for _, _, body in server.requests[warm:]} <= {f"query {number}" for number in range(4)}

@@ -27,7 +27,8 @@ class Backend(Protocol):
     `threads`: CPU threads that one call of `score` uses. `workers`: how many threads should call `score` at once for
     the machine to be busy: its cores on a CPU (each with its own pairs, which gains more than splitting operations), 1
     on a GPU. `batch_tokens`: tokens of one batch, padding included, unless the configuration says otherwise. `name`:
-    the runtime and its arithmetic, and whatever else another score could come of.
+    the runtime and its arithmetic, and whatever else another score could come of. `one_query`, where it is there and
+    true: a batch should hold pairs of one query text alone, so that several are scored by several workers at once.
     """
 
     name: str

@@ -11,6 +11,7 @@ import numpy as np
 
 from middleware.config import cache_dir
 from middleware.rerank.backends.graph import Ranges
+from middleware.rerank.file_digest import file_digest
 
 CALIBRATION_FILE = "es_rerank_calibration.npz"
 
@@ -42,9 +43,6 @@ def save_ranges(ranges: Ranges, file: Path) -> None:
 
 def export_folder(weight_files: Sequence[Path]) -> Path:
     """Where an export of these weights is kept: a folder named by the hash of their bytes."""
-    digest = hashlib.sha256()
-    for file in weight_files:
-        with file.open("rb") as opened:
-            while block := opened.read(1 << 20):
-                digest.update(block)
-    return cache_dir() / "exports" / digest.hexdigest()[:16]
+    digests = [file_digest(file) for file in weight_files]
+    whole = digests[0] if len(digests) == 1 else hashlib.sha256(b"".join(digests)).digest()
+    return cache_dir() / "exports" / whole.hex()[:16]

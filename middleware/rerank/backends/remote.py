@@ -37,10 +37,11 @@ class RemoteBackend:
     """A model that runs elsewhere. Any number of threads may call it; `workers` at once keep all connections busy.
 
     The server with the fewest requests in flight is asked first; where it fails, the next, until all have failed or
-    `remote.timeout_ms` is over.
+    `remote.timeout_ms` is over. A request holds one query, and so does a batch: those of an `_msearch` go out at once.
     """
 
     threads = 1
+    one_query = True
     batch_tokens = 16_384  # a request costs more than a forward pass, and the server forms batches of its own
 
     def __init__(self, settings: ModelSettings) -> None:
