@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import statistics
 import threading
 import time
 
@@ -40,6 +41,15 @@ def test_a_silence_ends_with_the_timeout_of_the_moment(ends):
     theirs.sendall(b"at last")
     ours.settimeout(5)
     assert ours.recv(100) == b"at last"
+
+
+def test_a_wait_ends_when_it_should_to_the_millisecond(ends):
+    ours, _ = ends
+    late_s = []
+    for timeout_s in (0.35, 0.353, 0.356, 0.359, 0.362, 0.365, 0.368):
+        ours.settimeout(timeout_s)
+        late_s.append(seconds_until(TimeoutError, lambda: ours.recv(10)) - timeout_s)
+    assert -0.001 < statistics.median(late_s) < 0.01  # most, on a busy machine; the kernel's own are up to 0.035 s late
 
 
 def test_without_a_timeout_it_waits(ends):
