@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from middleware.message import CHUNK_BYTES, Headers
+from middleware.timed_socket import TimedSocket
 
 _MAX_HEAD_BYTES = 16 * 1024 * 1024  # a Warning header for each deprecation, and requests may meet thousands
 _MAX_LINE_BYTES = 64 * 1024
@@ -49,8 +50,7 @@ class Address:
                 sock.connect(self.host)
             else:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if self.tls is not None:
-                sock = self.tls.wrap_socket(sock, server_hostname=self.host)
+            sock = self.tls.wrap_socket(sock, server_hostname=self.host) if self.tls else TimedSocket.of(sock)
         except BaseException:
             sock.close()
             raise

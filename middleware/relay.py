@@ -6,7 +6,6 @@ gunicorn's own worker joins repeated request headers, adds `Server` and `Date`, 
 from __future__ import annotations
 
 import json
-import select
 import time
 from collections.abc import Iterable
 from datetime import timedelta
@@ -21,10 +20,11 @@ from middleware.errors import MiddlewareError, RequestError
 from middleware.front import RAW_HEADERS
 from middleware.message import CHUNK_BYTES, phrase
 from middleware.request_parser import ClientBody, HeadTimeout, RelayParser
+from middleware.timed_socket import TimedSocket
 
 # A closed socket with unread bytes takes the answer back (RST), if the client has not read it by then.
 _LINGER_S, _LINGER_UNREAD_S = 0.05, 2.0
-_STAY_MS = 10
+_STAY_S = 0.01
 _LAST_CALL_S = 1.0
 _STATUS = {HeadTimeout: 408, LimitRequestLine: 414, ExpectationFailed: 417, LimitRequestHeaders: 431}
 
@@ -90,6 +90,7 @@ class RelayWorker(ThreadWorker):  # type: ignore[misc]
         if not conn.initialized and not conn.wait_for_data(0 if self.alive else _LAST_CALL_S):
             return _DEFER if self.alive else False
         if conn.parser is None:
+            conn.sock = TimedSocket.of(conn.sock)
             conn.parser = RelayParser(self.cfg, conn.sock, conn.client, self.client_timeout_s)
         kept = super().handle(conn)
         while kept is True and self._stays_with(conn):
@@ -108,9 +109,7 @@ class RelayWorker(ThreadWorker):  # type: ignore[misc]
         """
         if not self.alive or self.nr_conns > self.cfg.threads:
             return False
-        poll = select.poll()
-        poll.register(conn.sock, select.POLLIN)
-        return bool(conn.parser.unreader.buf.getvalue() or poll.poll(_STAY_MS))
+        return bool(conn.parser.unreader.comes_within(_STAY_S))
 
     def finish_request(self, conn: Any, fs: Any) -> None:
         """Count a connection that `handle` closed, and keep the others; runs in the main loop."""

@@ -90,6 +90,19 @@ class PatientUnreader(SocketUnreader):  # type: ignore[misc]
         data: bytes = super().chunk(size_hint)
         return data
 
+    def comes_within(self, seconds: float) -> bool:
+        """Whether the client says something in that time, or leaves; what it says is kept for the next read."""
+        if self.buf.getvalue():
+            return True
+        self.sock.settimeout(seconds)
+        try:
+            self.unread(self.sock.recv(self.mxchunk))
+        except TimeoutError:
+            return False
+        except OSError:  # the next read finds the connection at its end
+            return True
+        return True
+
 
 class RelayParser(RequestParser):  # type: ignore[misc]
     """Reads the requests of one connection: a head within `timeout_s`, then a body with no longer silence than that."""

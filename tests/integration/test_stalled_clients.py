@@ -65,6 +65,19 @@ def test_a_client_that_stalls_in_a_request_gets_a_408_and_is_let_go(proxy, sent)
     assert TIMEOUT_S * 0.9 < seconds < TIMEOUT_S + 5
 
 
+@pytest.mark.parametrize("pause_s", [0, 0.005, 0.1])
+def test_a_client_that_stalls_in_a_later_request_is_let_go_as_well(proxy, pause_s):
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=20) as connection:
+        connection.sendall(b"GET /x HTTP/1.1\r\nHost: shop\r\n\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+        time.sleep(pause_s)
+        started = time.monotonic()
+        connection.sendall(b"GET /y HT")
+        received = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert received.startswith(b"HTTP/1.1 408 ")
+    assert TIMEOUT_S * 0.9 < time.monotonic() - started < TIMEOUT_S + 5
+
+
 def test_a_head_that_comes_byte_by_byte_has_no_more_time_than_one_that_stops(proxy):
     with socket.create_connection(("127.0.0.1", proxy.port), timeout=20) as connection:
         started = time.monotonic()
