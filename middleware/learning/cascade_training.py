@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from middleware.rerank.backends import FloatArray
-from middleware.rerank.estimator import DOCUMENT_TOKENS, QUERY_TOKENS
-from middleware.rerank.estimator_file import FEATURES, EstimatorFile
+from middleware.rerank.estimator_file import DOCUMENT_TOKENS, FEATURES, QUERY_TOKENS, EstimatorFile
 
 ShowStep = Callable[[int, int, float], None]
 """(step, steps, running loss)"""

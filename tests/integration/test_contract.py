@@ -172,7 +172,6 @@ def check_error(node: str, proxy: str, search: Search, size: int, variant: str, 
 outcomes: Counter[str] = Counter()
 pages = {"search": searches(), "size": st.sampled_from((7, 15, 50)), "variant": st.sampled_from(sorted(WINDOWS))}
 steady = settings(
-    deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=list(HealthCheck),
