@@ -94,7 +94,7 @@ def main() -> None:
         pool, others = queries[: options.pool], queries[options.pool :]
         chosen = [variant for variant in VARIANTS if variant.name in options.variants]
         proxies = [ready.start(variant, options.window, ttl_s) for ttl_s in TTLS for variant in chosen]
-        wait_until_ready(proxies)
+        wait_until_ready(proxy.port for proxy in proxies)
         measure(ready, proxies, options.window, others[:WARM_UP])
         cold = measure(ready, proxies[: len(chosen)], options.window, others[WARM_UP:])
         print_cold(cold)
@@ -139,7 +139,8 @@ def measure(ready: Stand, proxies: Sequence[Proxy], window: int, queries: Sequen
     """Search for each query directly and with every proxy, in turn."""
     before = [(cpu_seconds(proxy.pid), proxy.scored_pairs()) for proxy in proxies]
     own = [direct(ready.port, ready.catalogue, size) for size in (PAGE, window)]
-    page, whole, *ours = in_turn([*own, *(reranked(proxy, ready.catalogue) for proxy in proxies)], queries)
+    through = [reranked(proxy.port, proxy.variant.name, ready.catalogue) for proxy in proxies]
+    page, whole, *ours = in_turn([*own, *through], queries)
     lanes = []
     for proxy, timed, (cpu_s, scored) in zip(proxies, ours, before, strict=True):
         cpu_ms = (cpu_seconds(proxy.pid) - cpu_s) * 1000 / len(timed)

@@ -37,7 +37,7 @@ class Catalogue:
     products: Path
     template: str
     fields: tuple[str, ...]
-    queries: Counter[str]
+    queries: Counter[str] = field(default_factory=Counter)
     options: PrepareOptions = field(default_factory=PrepareOptions)
     index: str = INDEX
 
@@ -144,6 +144,21 @@ class Proxy:
         return sum(int(float(line.rpartition(" ")[2])) for line in lines if 'fate="scored"' in line)
 
 
+def serve(stack: ExitStack, scratch: Path, upstream: int, sections: Mapping[str, Any]) -> tuple[int, int]:
+    """Port and pid of a proxy with these sections of rerank.yml; it may still be loading, see `wait_until_ready`."""
+    port = free_port()
+    settings = {
+        "upstream": {"urls": [f"http://127.0.0.1:{upstream}"]},
+        "server": {"bind": f"127.0.0.1:{port}"},
+        "budget_ms": 60_000,
+        **sections,
+    }
+    file = scratch / f"{port}.yml"
+    file.write_text(json.dumps(settings))
+    command = [sys.executable, "-m", "middleware", "serve", "--config", str(file)]
+    return port, stack.enter_context(running(command, port, scratch / f"{port}.log", cwd=REPO))
+
+
 @dataclass(frozen=True)
 class Stand:
     """A filled node at `port` of this machine, and what proxies before it need; they end with `stack`."""
@@ -157,10 +172,7 @@ class Stand:
 
     def start(self, variant: Variant, window: int, ttl_s: int = 60) -> Proxy:
         """`python -m middleware serve` with this one variant; it may still be loading, see `wait_until_ready`."""
-        port = free_port()
-        settings = {
-            "upstream": {"urls": [f"http://127.0.0.1:{self.port}"]},
-            "server": {"bind": f"127.0.0.1:{port}"},
+        sections = {
             "models": {
                 "default": {"source": str(self.model), "max_tokens": MAX_TOKENS, "device": "cpu", **variant.model}
             },
@@ -168,12 +180,8 @@ class Stand:
             "default_variant": variant.name,
             "indices": {self.catalogue.index: {"template": self.catalogue.template}},
             "rankings": {"ttl_s": ttl_s},
-            "budget_ms": 60_000,
         }
-        file = self.scratch / f"{port}.yml"
-        file.write_text(json.dumps(settings))
-        command = [sys.executable, "-m", "middleware", "serve", "--config", str(file)]
-        pid = self.stack.enter_context(running(command, port, self.scratch / f"{port}.log", cwd=REPO))
+        port, pid = serve(self.stack, self.scratch, self.port, sections)
         return Proxy(variant, ttl_s, port, pid)
 
 
@@ -189,13 +197,13 @@ def stand(data: Path, model: Path | None, elasticsearch: int | None) -> Iterator
         yield Stand(stack, scratch, catalogue, calibrated, port, documents)
 
 
-def wait_until_ready(proxies: Sequence[Proxy]) -> None:
-    """Return when all have loaded their models; ends the program where one cannot."""
+def wait_until_ready(ports: Iterable[int]) -> None:
+    """Return when the proxies at all ports have loaded their models; ends the program where one cannot."""
     deadline = time.monotonic() + START_TIMEOUT_S
-    for proxy in proxies:
-        while not (state := json.loads(Connection(proxy.port).get("/_rerank/models"))["models"]["default"])["ready"]:
+    for port in ports:
+        while not (state := json.loads(Connection(port).get("/_rerank/models"))["models"]["default"])["ready"]:
             if state.get("error") or time.monotonic() > deadline:
-                sys.exit(f"{proxy.variant.name}: the model is not ready: {state.get('error')}")
+                sys.exit(f"the model is not ready: {state.get('error')}")
             time.sleep(0.1)
 
 
@@ -254,14 +262,14 @@ def direct(port: int, catalogue: Catalogue, size: int) -> Search:
     return search
 
 
-def reranked(proxy: Proxy, catalogue: Catalogue) -> Search:
-    """Searches for a page through a proxy; one that is not reranked ends the program."""
-    connection = Connection(proxy.port)
+def reranked(port: int, variant: str, catalogue: Catalogue) -> Search:
+    """Searches for a page through the proxy at `port`; one that is not reranked ends the program."""
+    connection = Connection(port)
 
     def search(query: str) -> Timed:
         body = catalogue.body(query, PAGE)
         started = time.perf_counter()
-        sent, _ = connection.search(body, proxy.variant.name, catalogue.index)
+        sent, _ = connection.search(body, variant, catalogue.index)
         wall_ms = (time.perf_counter() - started) * 1000
         if sent["x-rerank"] != "applied":
             sys.exit(f"{query!r} was not reranked but {sent['x-rerank']}: {sent.get('x-rerank-reason')}")
