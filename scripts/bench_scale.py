@@ -66,7 +66,6 @@ class Point:
         return f"window-{self.window}"
 
 
-BASE = Point()
 VARIABLES: Mapping[str, Sequence[int]] = {
     "window": (10, 20, 50, 100, 200),
     "length": (16, 32, 64, 128, 256),
@@ -100,7 +99,7 @@ def main() -> None:
     logging.disable(logging.WARNING)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     print(f"{machine()}; precision {options.precision}")
-    sweeps = {name: [replace(BASE, **{name: value}) for value in VARIABLES[name]] for name in options.only}
+    sweeps = {name: sweep_of(name, options.base) for name in options.only}
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-scale-")))
         texts = sorted(product_texts(CHORUS / "products.jsonl.gz").values())
@@ -113,12 +112,13 @@ def main() -> None:
         found = {point: finding(upstream, catalogues[point.index], point.window, texts) for point in points}
         for name, sweep in sweeps.items():
             measured = measure(port, sweep, catalogues, found, options.seconds)
-            print_table(name, sweep, measured)
+            print_table(name, options.base, measured)
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", type=variables, default=list(VARIABLES), help=",".join(VARIABLES))
+    parser.add_argument("--base", type=base_point, default=Point(), metavar="NAME=NUMBER,...", help=f"{Point()}")
     parser.add_argument("--precision", default="fast", choices=("exact", "balanced", "fast"))
     parser.add_argument("--seconds", type=float, default=50, help="about how long each variable is measured")
     parser.add_argument("--model", type=Path, help="a trained cross-encoder; default: the demo's, where it is trained")
@@ -131,6 +131,17 @@ def variables(text: str) -> list[str]:
     if unknown := set(names) - set(VARIABLES):
         raise argparse.ArgumentTypeError(f"no such variable: {', '.join(sorted(unknown))}")
     return names
+
+
+def base_point(text: str) -> Point:
+    given = dict(pair.split("=") for pair in text.split(","))
+    variables(",".join(given))
+    return replace(Point(), **{name: int(number) for name, number in given.items()})
+
+
+def sweep_of(name: str, base: Point) -> list[Point]:
+    """The points of a table, the base among them."""
+    return [replace(base, **{name: value}) for value in sorted({*VARIABLES[name], getattr(base, name)})]
 
 
 def fill(
@@ -214,15 +225,13 @@ def one_by_one(search: Search, chosen: Sequence[str]) -> list[Timed]:
     return [search(query) for query in chosen]
 
 
-def print_table(name: str, sweep: Sequence[Point], measured: Mapping[Point, Measured]) -> None:
-    base = measured[BASE]
-    fixed = ", ".join(f"{other} {getattr(BASE, other)}" for other in VARIABLES if other != name)
-    print(f"\n**{name}**, at {fixed}; median of {len(base.rounds)} rounds (quartiles)\n")
+def print_table(name: str, base: Point, measured: Mapping[Point, Measured]) -> None:
+    fixed = ", ".join(f"{other} {getattr(base, other)}" for other in VARIABLES if other != name)
+    print(f"\n**{name}**, at {fixed}; median of {len(measured[base].rounds)} rounds (quartiles)\n")
     print(f"| {name} | added ms | times the base | searches/s | Elasticsearch, ms |")
     print("|---|---|---|---|---|")
-    for point in sweep:
-        mine = measured[point]
-        ratios = np.array(mine.added_ms) / np.array(base.added_ms)
+    for point, mine in measured.items():
+        ratios = np.array(mine.added_ms) / np.array(measured[base].added_ms)
         rate = np.median(mine.per_second)
         print(
             f"| {getattr(point, name)} | {quartiles(mine.added_ms, 0)} | {quartiles(ratios, 2)} "
