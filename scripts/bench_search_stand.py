@@ -1,0 +1,288 @@
+"""What bench_search.py and bench_scale.py measure on: a real node with a catalogue, and real proxies before it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+from bench_engine import CHORUS, calibrate, product_texts
+from bench_engine_quality import trained_demo_model
+from bench_proxy import REPO, free_port, running
+
+from middleware.catalog.bootstrap import BootstrapOptions, bootstrap_products
+from middleware.catalog.client import connect
+from middleware.catalog.prepare import PrepareOptions
+
+INDEX = "bench-search-products"
+MAX_TOKENS = 128
+PAGE = 10
+START_TIMEOUT_S = 120.0
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Products and what is searched among them; `queries` are real ones with how often each was sent."""
+
+    name: str
+    products: Path
+    template: str
+    fields: tuple[str, ...]
+    queries: Counter[str] = field(default_factory=Counter)
+    options: PrepareOptions = field(default_factory=PrepareOptions)
+    index: str = INDEX
+
+    def body(self, query: str, size: int) -> bytes:
+        """The search of a shop: all words, each in whatever field it is in."""
+        match = {"query": query, "type": "cross_fields", "fields": self.fields}
+        return json.dumps({"query": {"multi_match": match}, "size": size}).encode()
+
+
+def find_catalogue(folder: Path, scratch: Path) -> Catalogue:
+    """The Chorus catalogue with its log's queries, or where that is not there the demo's own."""
+    if (folder / "products.jsonl.gz").is_file() and (folder / "ubi_log.tsv.gz").is_file():
+        return Catalogue(
+            "Chorus",
+            folder / "products.jsonl.gz",
+            "{title}[ | {brand}][ | {short_description}]",
+            ("title^3", "name^2", "brand^2", "short_description", "attributes_text"),
+            logged_queries(folder / "ubi_log.tsv.gz"),
+            PrepareOptions(price_divisor=100),
+        )
+    print(f"({folder} is not there: the demo's catalogue, of which each query counts once)\n")
+    from middleware.catalog.demo import generate, write
+    from middleware.demo.client import FIELDS
+    from middleware.learning.demo_pairs import TEMPLATE
+
+    catalog = generate()
+    write(catalog, scratch)
+    queries = Counter(query.text for query in catalog.queries)
+    return Catalogue("the demo's", scratch / "products.jsonl", TEMPLATE, FIELDS, queries)
+
+
+def logged_queries(path: Path) -> Counter[str]:
+    """How often each query was sent, by a log in the User Behavior Insights schema, as `index<TAB>json`."""
+    queries: Counter[str] = Counter()
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        for line in lines:
+            index, _, record = line.partition("\t")
+            if index == "ubi_queries":
+                queries[" ".join(json.loads(record)["user_query"].split())] += 1
+    del queries[""]
+    return queries
+
+
+@contextmanager
+def node(port: int | None) -> Iterator[int]:
+    """The port of a node that runs already, or of one that runs while this does."""
+    if port is not None:
+        yield port
+        return
+    from middleware.nodes.launch import start_node
+
+    with start_node("elasticsearch", heap="1g", die_with_us=True, quiet=True) as started:
+        yield started.port
+
+
+@contextmanager
+def filled(port: int, catalogue: Catalogue, scratch: Path) -> Iterator[int]:
+    """Fills the catalogue's alias as `es-rerank bootstrap` does; yields how many documents, removes them at the end."""
+    client = connect(f"http://127.0.0.1:{port}")
+    options = BootstrapOptions(prepare=catalogue.options, rejects=scratch / f"{catalogue.index}-rejects.jsonl")
+    report = bootstrap_products(client, catalogue.products, catalogue.index, options)
+    try:
+        client.indices.forcemerge(index=catalogue.index, max_num_segments=1)
+        yield report.documents
+    finally:
+        client.indices.delete(index=str(report.index))
+
+
+def calibrated_model(given: Path | None, scratch: Path) -> Path:
+    """The model given or the demo's, with the catalogue's calibration beside it; ends the program where none is."""
+    source = given or trained_demo_model()
+    if source is None:
+        sys.exit("no trained model: run `es-rerank models demo` once, or give --model")
+    folder = scratch / "model"
+    folder.mkdir()
+    for file in source.iterdir():
+        (folder / file.name).symlink_to(file.resolve())
+    calibrate(folder, product_texts(CHORUS / "products.jsonl.gz"))
+    return folder
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One configuration of the second stage: sections `models.NAME` and `variants.NAME`, beside source and window."""
+
+    name: str
+    model: Mapping[str, Any] = field(default_factory=dict)
+    variant: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """A running proxy that serves one variant: memories, metrics and CPU time are that variant's alone."""
+
+    variant: Variant
+    ttl_s: int
+    port: int
+    pid: int
+
+    def scored_searches(self) -> int:
+        """Searches so far for which the model scored anything, by the proxy's metrics."""
+        text = Connection(self.port).get("/_rerank/metrics").decode()
+        lines = [line for line in text.splitlines() if line.startswith("es_rerank_engine_seconds_count{")]
+        return sum(int(float(line.rpartition(" ")[2])) for line in lines if 'stage="wait"' in line)
+
+
+def serve(stack: ExitStack, scratch: Path, upstream: int, sections: Mapping[str, Any]) -> tuple[int, int]:
+    """Port and pid of a proxy with these sections of rerank.yml; it may still be loading, see `wait_until_ready`."""
+    port = free_port()
+    settings = {
+        "upstream": {"urls": [f"http://127.0.0.1:{upstream}"]},
+        "server": {"bind": f"127.0.0.1:{port}"},
+        "budget_ms": 60_000,
+        **sections,
+    }
+    file = scratch / f"{port}.yml"
+    file.write_text(json.dumps(settings))
+    command = [sys.executable, "-m", "middleware", "serve", "--config", str(file)]
+    return port, stack.enter_context(running(command, port, scratch / f"{port}.log", cwd=REPO))
+
+
+@dataclass(frozen=True)
+class Stand:
+    """A filled node at `port` of this machine, and what proxies before it need; they end with `stack`."""
+
+    stack: ExitStack
+    scratch: Path
+    catalogue: Catalogue
+    model: Path
+    port: int
+    documents: int
+
+    def start(self, variant: Variant, window: int, ttl_s: int = 60) -> Proxy:
+        """`python -m middleware serve` with this one variant; it may still be loading, see `wait_until_ready`."""
+        sections = {
+            "models": {
+                "default": {"source": str(self.model), "max_tokens": MAX_TOKENS, "device": "cpu", **variant.model}
+            },
+            "variants": {variant.name: {"model": "default", "window": window, **variant.variant}},
+            "default_variant": variant.name,
+            "indices": {self.catalogue.index: {"template": self.catalogue.template}},
+            "rankings": {"ttl_s": ttl_s},
+        }
+        port, pid = serve(self.stack, self.scratch, self.port, sections)
+        return Proxy(variant, ttl_s, port, pid)
+
+
+@contextmanager
+def stand(data: Path, model: Path | None, elasticsearch: int | None) -> Iterator[Stand]:
+    """A node with a catalogue, and a model calibrated on it; all that runs is ended at the end."""
+    with ExitStack() as stack:
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-search-")))
+        catalogue = find_catalogue(data, scratch)
+        calibrated = calibrated_model(model, scratch)
+        port = stack.enter_context(node(elasticsearch))
+        documents = stack.enter_context(filled(port, catalogue, scratch))
+        yield Stand(stack, scratch, catalogue, calibrated, port, documents)
+
+
+def wait_until_ready(ports: Iterable[int]) -> None:
+    """Return when the proxies at all ports have loaded their models; ends the program where one cannot."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    for port in ports:
+        while not (state := json.loads(Connection(port).get("/_rerank/models"))["models"]["default"])["ready"]:
+            if state.get("error") or time.monotonic() > deadline:
+                sys.exit(f"the model is not ready: {state.get('error')}")
+            time.sleep(0.1)
+
+
+@dataclass(frozen=True)
+class Timed:
+    """One search: what its client waited for, and of that the first stage by Server-Timing."""
+
+    wall_ms: float
+    es_ms: float = 0.0
+
+    @property
+    def added_ms(self) -> float:
+        return self.wall_ms - self.es_ms
+
+
+Search = Callable[[str], Timed]
+"""Searches for a query, in one way."""
+
+
+class Connection:
+    """A client that keeps one connection."""
+
+    def __init__(self, port: int) -> None:
+        self._http = HTTPConnection("127.0.0.1", port, timeout=120)
+
+    def get(self, path: str) -> bytes:
+        return self._send("GET", path, None, {})[1]
+
+    def search(self, body: bytes, switch: str | None = None, index: str = INDEX) -> tuple[Mapping[str, str], bytes]:
+        """Headers (names in lower case) and body of the answer; ends the program where the search fails."""
+        headers = {"Content-Type": "application/json"} | ({"X-Rerank": switch} if switch else {})
+        return self._send("POST", f"/{index}/_search", body, headers)
+
+    def _send(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
+    ) -> tuple[Mapping[str, str], bytes]:
+        self._http.request(method, path, body, dict(headers))
+        answer = self._http.getresponse()
+        data = answer.read()
+        if answer.status != 200:
+            sys.exit(f"{method} {path} was answered with {answer.status}: {data[:500].decode(errors='replace')}")
+        return {name.lower(): value for name, value in answer.getheaders()}, data
+
+
+def direct(port: int, catalogue: Catalogue, size: int) -> Search:
+    """Searches of Elasticsearch itself."""
+    connection = Connection(port)
+
+    def search(query: str) -> Timed:
+        body = catalogue.body(query, size)
+        started = time.perf_counter()
+        connection.search(body, index=catalogue.index)
+        return Timed((time.perf_counter() - started) * 1000)
+
+    return search
+
+
+def reranked(port: int, variant: str, catalogue: Catalogue) -> Search:
+    """Searches for a page through the proxy at `port`; one that is not reranked ends the program."""
+    connection = Connection(port)
+
+    def search(query: str) -> Timed:
+        body = catalogue.body(query, PAGE)
+        started = time.perf_counter()
+        sent, _ = connection.search(body, variant, catalogue.index)
+        wall_ms = (time.perf_counter() - started) * 1000
+        if sent["x-rerank"] != "applied":
+            sys.exit(f"{query!r} was not reranked but {sent['x-rerank']}: {sent.get('x-rerank-reason')}")
+        es_ms = float(sent["server-timing"].partition("es;dur=")[2].partition(",")[0])
+        return Timed(wall_ms, es_ms)
+
+    return search
+
+
+def in_turn(searches: Sequence[Search], queries: Iterable[str]) -> list[list[Timed]]:
+    """Each query searched in every way, one after the other, the order rotating; the results by way."""
+    results: list[list[Timed]] = [[] for _ in searches]
+    for turn, query in enumerate(queries):
+        for step in range(len(searches)):
+            place = (turn + step) % len(searches)
+            results[place].append(searches[place](query))
+    return results
