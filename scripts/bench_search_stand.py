@@ -59,6 +59,11 @@ def find_catalogue(folder: Path, scratch: Path) -> Catalogue:
             PrepareOptions(price_divisor=100),
         )
     print(f"({folder} is not there: the demo's catalogue, of which each query counts once)\n")
+    return demo_catalogue(scratch)
+
+
+def demo_catalogue(scratch: Path) -> Catalogue:
+    """The demo's own products and queries."""
     from middleware.catalog.demo import generate, write
     from middleware.demo.client import FIELDS
     from middleware.learning.demo_pairs import TEMPLATE
