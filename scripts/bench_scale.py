@@ -32,18 +32,8 @@ sys.path.insert(0, str(REPO))
 from bench_engine import CHORUS, product_texts  # noqa: E402
 from bench_proxy import machine  # noqa: E402
 from bench_scale_texts import queries, token_counter, write_documents  # noqa: E402
-from bench_search_stand import (  # noqa: E402
-    Catalogue,
-    Connection,
-    Search,
-    Timed,
-    calibrated_model,
-    filled,
-    node,
-    reranked,
-    serve,
-    wait_until_ready,
-)
+from bench_search_client import Catalogue, Connection, Search, Timed, reranked  # noqa: E402
+from bench_search_stand import calibrated_model, filled, node, serve, wait_until_ready  # noqa: E402
 
 from middleware.catalog.prepare import PrepareOptions  # noqa: E402
 

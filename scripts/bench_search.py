@@ -31,19 +31,8 @@ sys.path.insert(0, str(REPO))
 
 from bench_engine import CHORUS  # noqa: E402
 from bench_proxy import cpu_seconds, machine  # noqa: E402
-from bench_search_stand import (  # noqa: E402
-    PAGE,
-    Connection,
-    Proxy,
-    Stand,
-    Timed,
-    Variant,
-    direct,
-    in_turn,
-    reranked,
-    stand,
-    wait_until_ready,
-)
+from bench_search_client import PAGE, Connection, Timed, direct, in_turn, reranked  # noqa: E402
+from bench_search_stand import Proxy, Stand, Variant, stand, wait_until_ready  # noqa: E402
 
 VARIANTS = (  # the first is the engine alone, which the others are compared with
     Variant("exact", {"precision": "exact"}),
@@ -51,7 +40,6 @@ VARIANTS = (  # the first is the engine alone, which the others are compared wit
 )
 TTLS = (60, 0)
 WARM_UP = 5
-
 
 Floats = NDArray[np.float64]
 
