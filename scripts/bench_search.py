@@ -34,9 +34,12 @@ from bench_proxy import cpu_seconds, machine  # noqa: E402
 from bench_search_client import PAGE, Connection, Timed, direct, in_turn, reranked  # noqa: E402
 from bench_search_stand import Proxy, Stand, Variant, stand, wait_until_ready  # noqa: E402
 
+ENGINE_ALONE = {"cascade": {"enabled": False}}
 VARIANTS = (  # the first is the engine alone, which the others are compared with
-    Variant("exact", {"precision": "exact"}),
-    Variant("fast", {"precision": "fast"}),
+    Variant("exact", {"precision": "exact"}, ENGINE_ALONE),
+    Variant("exact-cascade", {"precision": "exact"}),
+    Variant("fast", {"precision": "fast"}, ENGINE_ALONE),
+    Variant("fast-cascade", {"precision": "fast"}),
 )
 TTLS = (60, 0)
 WARM_UP = 5
@@ -81,6 +84,8 @@ def main() -> None:
         queries = full_windows(ready, options.window, options.pool + options.cold + WARM_UP)
         pool, others = queries[: options.pool], queries[options.pool :]
         chosen = [variant for variant in VARIANTS if variant.name in options.variants]
+        if any(variant.variant is not ENGINE_ALONE for variant in chosen):
+            ready.teach(options.window)
         proxies = [ready.start(variant, options.window, ttl_s) for ttl_s in TTLS for variant in chosen]
         wait_until_ready(proxy.port for proxy in proxies)
         measure(ready, proxies, options.window, others[:WARM_UP])

@@ -16,12 +16,15 @@ from typing import Any
 
 from bench_engine import CHORUS, calibrate, product_texts
 from bench_engine_quality import trained_demo_model
+from bench_estimator import place_estimator
 from bench_proxy import REPO, free_port, running
-from bench_search_client import Catalogue, Connection
+from bench_search_client import PAGE, Catalogue, Connection
 
 from middleware.catalog.bootstrap import BootstrapOptions, bootstrap_products
 from middleware.catalog.client import connect
 from middleware.catalog.prepare import PrepareOptions
+from middleware.config import Settings
+from middleware.learning.cascade_windows import PLACEHOLDER, Shop
 
 MAX_TOKENS = 128
 START_TIMEOUT_S = 120.0
@@ -157,17 +160,25 @@ class Stand:
 
     def start(self, variant: Variant, window: int, ttl_s: int = 60) -> Proxy:
         """`python -m middleware serve` with this one variant; it may still be loading, see `wait_until_ready`."""
-        sections = {
-            "models": {
-                "default": {"source": str(self.model), "max_tokens": MAX_TOKENS, "device": "cpu", **variant.model}
-            },
+        port, pid = serve(self.stack, self.scratch, self.port, self._sections(variant, window, ttl_s))
+        return Proxy(variant, ttl_s, port, pid)
+
+    def teach(self, window: int) -> None:
+        """Lay an estimator beside the model, for the cascade."""
+        settings = Settings.model_validate(self._sections(Variant("taught", {"precision": "balanced"}), window, 0))
+        form = self.catalogue.body(PLACEHOLDER, PAGE).decode()
+        shop = Shop(connect(f"http://127.0.0.1:{self.port}"), settings, self.catalogue.index, form, window)
+        place_estimator(self.model, shop, settings.models["default"])
+
+    def _sections(self, variant: Variant, window: int, ttl_s: int) -> dict[str, Any]:
+        model = {"source": str(self.model), "max_tokens": MAX_TOKENS, "device": "cpu", **variant.model}
+        return {
+            "models": {"default": model},
             "variants": {variant.name: {"model": "default", "window": window, **variant.variant}},
             "default_variant": variant.name,
             "indices": {self.catalogue.index: {"template": self.catalogue.template}},
             "rankings": {"ttl_s": ttl_s},
         }
-        port, pid = serve(self.stack, self.scratch, self.port, sections)
-        return Proxy(variant, ttl_s, port, pid)
 
 
 @contextmanager
