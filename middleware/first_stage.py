@@ -83,13 +83,14 @@ class FirstStage:
         response = self._search(request, window_request(asked, plans))
         if response.status in _BUSY:
             return response
-        answer = self._read(response, asked, len(plans))
-        return Recall(response, answer, time.perf_counter() - started)
+        text = self._text(response)
+        seconds = time.perf_counter() - started
+        return Recall(response, _read(text, asked, len(plans)), seconds)
 
     def ask_untouched(self, request: Request, asked: SearchRequest, searches: Sequence[Search]) -> list[str]:
         """The responses to some searches of an `_msearch` as the client sent them; raises Unreadable."""
         response = self._search(request, untouched_request(asked, searches))
-        answer = self._read(response, asked, len(searches))
+        answer = _read(self._text(response), asked, len(searches))
         spans = [found.span if isinstance(found, SearchResponse) else found for found in answer.responses]
         return [answer.text[start:end] for start, end in spans]
 
@@ -105,7 +106,7 @@ class FirstStage:
             positions = sorted(ranking.page(plan))
             wanted.append((plan, positions, [response.hits[position] for position in positions]))
         outgoing = page_request(asked, [(plan, hits) for plan, _, hits in wanted])
-        answer = self._read(self._search(request, outgoing), asked, len(pages))
+        answer = _read(self._text(self._search(request, outgoing)), asked, len(pages))
         found: list[Mapping[int, PageHit]] = []
         for (_, positions, hits), page in zip(wanted, answer.responses, strict=True):
             matched = match_page(hits, page.hits) if isinstance(page, SearchResponse) else None
@@ -118,12 +119,6 @@ class FirstStage:
         coding = {"Accept-Encoding": accepted(request.header("accept-encoding") or "")}
         return self._upstream.search(request, outgoing.target, outgoing.body, {**coding, **outgoing.headers})
 
-    def _read(self, response: Response, asked: SearchRequest, searches: int) -> Answer:
-        answer = read_answer(self._text(response), is_multi=asked.target.form.is_multi)
-        if len(answer.responses) != searches:
-            raise Unreadable("not as many responses as searches")
-        return answer
-
     def _text(self, response: Response) -> str:
         """The JSON text of a 200 answer in any format."""
         data = read_all(response, self._max_bytes)
@@ -135,6 +130,13 @@ class FirstStage:
         if "," in coding:
             raise Unreadable(f"Content-Encoding {coding}")
         return read_text(decompress(data, coding, self._max_bytes), format_of(response))
+
+
+def _read(text: str, asked: SearchRequest, searches: int) -> Answer:
+    answer = read_answer(text, is_multi=asked.target.form.is_multi)
+    if len(answer.responses) != searches:
+        raise Unreadable("not as many responses as searches")
+    return answer
 
 
 def format_of(response: Response) -> Format:

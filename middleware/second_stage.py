@@ -79,7 +79,7 @@ class SecondStage:
         outcomes: list[Outcome | None] = [None] * len(searches)
         by_model: defaultdict[str, list[_Task]] = defaultdict(list)
         for place, (plan, response) in enumerate(searches):
-            window = read_window(plan, response)
+            window = read_window(plan, response, has_profile=reader.user is not None)
             if isinstance(window, Reason):
                 outcomes[place] = window
             elif plan.variant.model is None or plan.variant.model not in self._engines:

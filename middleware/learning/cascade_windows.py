@@ -51,7 +51,12 @@ class Shop:
     hits: int
 
     def window(self, query_text: str) -> Window | None:
-        """What the proxy would have the cross-encoder read; None where Elasticsearch finds nothing.
+        """What the proxy would have the cross-encoder read; None where nothing is found. Raises CommandError."""
+        window = read_window(*self.search(query_text))
+        return None if isinstance(window, Reason) else window
+
+    def search(self, query_text: str) -> tuple[Plan, SearchResponse]:
+        """A search as the proxy plans it, and the first stage's answer.
 
         Raises CommandError where the search is not one that the proxy reranks, or Elasticsearch refuses it.
         """
@@ -68,8 +73,8 @@ class Shop:
         outgoing = window_request(request, [plan])
         answer = self._ask(outgoing.target, json.loads(outgoing.body))
         (found,) = read_answer(json.dumps(answer), is_multi=False).responses
-        window = read_window(plan, found) if isinstance(found, SearchResponse) else Reason.NO_HITS
-        return None if isinstance(window, Reason) else window
+        assert isinstance(found, SearchResponse)  # of a single search, what is not usable raises
+        return plan, found
 
     def document_texts(self, count: int, seed: int) -> list[str]:
         """The document texts of `count` products drawn at random."""

@@ -6,6 +6,7 @@ import math
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from middleware.config import FeatureFields
 
@@ -44,7 +45,12 @@ def _names(values: Sequence[object]) -> tuple[str, ...]:
 def _name(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int):
         return ""
-    return " ".join(unicodedata.normalize("NFKC", str(value)).casefold().split())
+    return _comparable(str(value))
+
+
+@lru_cache(maxsize=4096)  # a catalogue has few brands and categories, and every search meets them again
+def _comparable(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def _price(value: object) -> float | None:

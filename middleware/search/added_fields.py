@@ -69,18 +69,20 @@ def _shield_aggregation(aggregation: Any) -> Any:
 
 def cut_added_fields(text: str, hit: Hit, added: Sequence[str]) -> list[Span]:
     """Spans of the response `text` that remove from the hit what only we asked for."""
+    if not added:
+        return []
     spans: list[Span] = []
     emptied = []
     for name in _HIT_MEMBERS:
         member = hit.member(name)
-        if member is None or not added:
+        if member is None:
             continue
         rest = _without(Cursor(text, member.value_start), added)
         if rest is None:
             emptied.append(name)
         elif rest != text[member.value_start : member.end]:
             spans.append((member.value_start, member.end, rest))
-    return spans + cut_members(list(hit.members), emptied)
+    return spans + (cut_members(hit.read_members(), emptied) if emptied else [])
 
 
 def _is_source_restricted(body: Mapping[str, Any], parameters: Mapping[str, str]) -> bool:

@@ -21,6 +21,17 @@ class Group:
 
     parts: tuple[str | Field, ...]
     optional: bool
+    fields: tuple[str, ...] = dataclasses.field(init=False)
+    """Paths of the fields it reads."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fields", tuple(part.path for part in self.parts if isinstance(part, Field)))
+
+    def render(self, texts: Mapping[str, str]) -> str:
+        """Its text; `texts`: field path -> text, empty where the field is missing."""
+        if self.optional and not any(map(texts.__getitem__, self.fields)):
+            return ""
+        return "".join([part if isinstance(part, str) else texts[part.path] for part in self.parts])
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +50,7 @@ class Template:
     """Paths of the fields it reads, each once, in order."""
 
     def __post_init__(self) -> None:
-        paths = (part.path for group in self.groups for part in group.parts if isinstance(part, Field))
+        paths = (path for group in self.groups for path in group.fields)
         object.__setattr__(self, "fields", tuple(dict.fromkeys(paths)))
 
     def render(self, values: Mapping[str, Sequence[Any]], max_field_chars: int) -> str:
@@ -47,24 +58,19 @@ class Template:
         texts = {path: _text(values.get(path, ()), max_field_chars) for path in self.fields}
         if not any(texts.values()):
             return ""
-        rendered = "".join(_render_group(group, texts) for group in self.groups)
-        return " ".join(rendered.split())
-
-
-def _render_group(group: Group, texts: Mapping[str, str]) -> str:
-    if group.optional and not any(texts[part.path] for part in group.parts if isinstance(part, Field)):
-        return ""
-    return "".join(texts[part.path] if isinstance(part, Field) else part for part in group.parts)
+        rendered = "".join([group.render(texts) for group in self.groups])
+        return replace_lone_surrogates(" ".join(rendered.split()))
 
 
 def _text(values: Sequence[Any], max_chars: int) -> str:
-    return _VALUE_SEPARATOR.join(_scalar_text(value) for value in values)[:max_chars].strip()
+    texts = [value if isinstance(value, str) else _scalar_text(value) for value in values]
+    return _VALUE_SEPARATOR.join(texts)[:max_chars].strip()
 
 
 def _scalar_text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return replace_lone_surrogates(str(value))
+    return str(value)
 
 
 @lru_cache(maxsize=256)
@@ -88,7 +94,7 @@ def parse_template(text: str) -> Template:
             parts.append(Field(token[1:-1].strip()) if token.startswith("{") else token)
     if inside:
         raise ValueError(f"template {text!r}: a '[' is not closed")
-    template = Template((*groups, Group(tuple(parts), optional=False)))
+    template = Template(tuple(group for group in (*groups, Group(tuple(parts), optional=False)) if group.parts))
     if not template.fields:
         raise ValueError(f"template {text!r}: names no field; write one as {{title}}")
     return template
@@ -104,6 +110,12 @@ def template_of(fields: Sequence[str]) -> Template | None:
 
 def read_values(document: Any, path: str) -> list[Any]:
     """Scalar values at a dotted path of a `_source` or of a hit's `fields`, through objects, arrays and dotted keys."""
+    if isinstance(document, dict) and "." not in path:
+        value = document.get(path)
+        if value is None:
+            return []
+        if isinstance(value, str):
+            return [value]
     found: list[Any] = []
     _collect(document, path, found)
     return found

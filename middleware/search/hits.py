@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,21 +12,27 @@ from middleware.search.json_text import Cursor, Member, Unreadable
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One hit as Elasticsearch wrote it: `text[start:end]` of the response, and its decoded members."""
+    """One hit as Elasticsearch wrote it: `text[start:end]` of the response's text, and what that says, decoded.
 
+    Where its members stand is looked up when it is asked for: of a window only the page's hits are written.
+    """
+
+    text: str
     start: int
     end: int
-    members: tuple[Member, ...]
+    content: Mapping[str, Any]
+
+    def read_members(self) -> list[Member]:
+        """Its members with their positions in `text`."""
+        return Cursor(self.text, self.start).read_members()
 
     def member(self, name: str) -> Member | None:
-        for member in self.members:
-            if member.name == name:
-                return member
-        return None
+        """The member called `name` with its position; None where there is none."""
+        return Cursor(self.text, self.start).find_member(name) if name in self.content else None
 
     def decoded(self, name: str) -> Any:
-        member = self.member(name)
-        return member.value if member else None
+        """The value of the member called `name`, None where there is none."""
+        return self.content.get(name)
 
     @property
     def index(self) -> str:
@@ -42,7 +49,8 @@ class Hit:
 
     def values(self, path: str) -> list[Any]:
         """Scalar values of a document field, from `_source` or else from `fields`."""
-        return read_values(self.decoded("_source"), path) or read_values(self.decoded("fields"), path)
+        content = self.content
+        return read_values(content.get("_source"), path) or read_values(content.get("fields"), path)
 
     def collapsed(self, field: str) -> list[Any]:
         """The value of the field that the search collapsed on; empty where the hit has none."""
@@ -138,8 +146,7 @@ def _read_hits_object(cursor: Cursor, found: dict[str, Any]) -> None:
 
 def _read_hit(cursor: Cursor) -> Hit:
     start = cursor.at
-    members = tuple(cursor.read_members())
-    hit = Hit(start, cursor.at, members)
-    if not isinstance(hit.decoded("_score"), int | float):
+    content = cursor.value()
+    if not isinstance(content, dict) or not isinstance(content.get("_score"), int | float):
         raise Unreadable("a hit has no score")
-    return hit
+    return Hit(cursor.text, start, cursor.at, content)

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 _SPACE = re.compile(r"[ \t\r\n]*")
 _MAX_DEPTH = 200
 _LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_decode = json.JSONDecoder().raw_decode
 
 
 class Unreadable(ValueError):
@@ -32,18 +33,17 @@ class Member:
 class Cursor:
     """A pull parser over `text`: values are decoded by the json module, positions stay known."""
 
-    __slots__ = ("_decode", "at", "text")
+    __slots__ = ("at", "text")
 
     def __init__(self, text: str, at: int = 0) -> None:
         self.text = text
         self.at = at
-        self._decode = json.JSONDecoder().raw_decode
         self._skip_space()
 
     def value(self) -> Any:
         """Decode the value under the cursor; the cursor then stands right behind it."""
         try:
-            value, self.at = self._decode(self.text, self.at)
+            value, self.at = _decode(self.text, self.at)
         except (ValueError, RecursionError) as error:
             raise Unreadable(str(error)) from error
         return value
@@ -86,6 +86,15 @@ class Cursor:
             value = self.value()
             read.append(Member(name, start, value_start, self.at, value))
         return read
+
+    def find_member(self, name: str) -> Member | None:
+        """The first member called `name` of the object under the cursor; what follows it is not read."""
+        for found, start in self.members():
+            value_start = self.at
+            value = self.value()
+            if found == name:
+                return Member(name, start, value_start, self.at, value)
+        return None
 
     def _skip_space(self) -> None:
         match = _SPACE.match(self.text, self.at)
@@ -138,7 +147,7 @@ def cut_members(members: list[Member], names: Iterable[str]) -> list[tuple[int, 
 
 def replace_lone_surrogates(text: str) -> str:
     """Text that a tokenizer takes: JSON can carry halves of a surrogate pair."""
-    return _LONE_SURROGATE.sub("\ufffd", text)
+    return text if text.isascii() else _LONE_SURROGATE.sub("\ufffd", text)
 
 
 def load_strict(data: bytes) -> Any:

@@ -137,5 +137,5 @@ def _write_hit(written: Written, place: int, format: Format) -> str:
         spans += [(score.value_start, score.end, response.text[first.value_start : first.end])] if first else []
     spans += cut_added_fields(text, hit, written.plan.added_fields)
     if written.plan.wish.limits_hits:
-        spans += cut_members(list(hit.members), ("sort",))  # of the retriever inside
+        spans += cut_members(hit.read_members(), ("sort",))  # of the retriever inside
     return replace_spans(text, spans, hit.start, hit.end)

@@ -45,21 +45,27 @@ class Window:
         return best
 
 
-def read_window(plan: Plan, response: SearchResponse) -> Window | Reason:
-    """Texts and fields of the hits to rerank, or why there is nothing to rerank."""
+def read_window(plan: Plan, response: SearchResponse, *, has_profile: bool = True) -> Window | Reason:
+    """Texts and fields of the hits to rerank, or why there is nothing to rerank.
+
+    `has_profile`: whether a profile may join the ranking; without one `hit_fields` is empty, since nobody reads it.
+    """
     hits = response.hits[: plan.variant.window]
     if not hits:
         return Reason.NO_HITS
     texts, fields = [], []
+    own = template_of(plan.wish.fields)
     for hit in hits:
         section = plan.sections.of_hit(hit.index)
         if section is None:
             return Reason.INDEX_NOT_CONFIGURED
-        template = template_of(plan.wish.fields) or parse_template(section.template)
-        values = {path: hit.values(path) for path in (*template.fields, *section.features.names)}
+        template = own or parse_template(section.template)
+        names = (*template.fields, *section.features.names) if has_profile else template.fields
+        values = {path: hit.values(path) for path in names}
         max_chars = section.max_field_chars if plan.wish.chunks is None else _MAX_CHUNKED_CHARS
         texts.append(template.render(values, max_chars))
-        fields.append(read_hit_fields(values, section.features))
+        if has_profile:
+            fields.append(read_hit_fields(values, section.features))
     if not any(texts):
         return Reason.NO_DOCUMENT_TEXT
     first_stage_scores = np.array([hit.first_stage_score for hit in hits], dtype=np.float64)

@@ -42,6 +42,15 @@ def test_members_are_found_where_they_stand(members, space, rest) -> None:
     assert text[cursor.at :] == rest
 
 
+@given(objects, spaces, st.data())
+def test_one_member_is_found_as_among_all(members, space, data) -> None:
+    text = space + write(members)
+    name = data.draw(st.sampled_from([*members, "no such name"]))
+    wanted = [member for member in Cursor(text).read_members() if member.name == name]
+    found = Cursor(text).find_member(name)
+    assert repr(found) == (repr(wanted[0]) if wanted else "None")  # repr, since a NaN equals nothing
+
+
 @given(objects, st.data())
 def test_cutting_members_leaves_the_others_byte_for_byte(members, data) -> None:
     text = write(members)

@@ -101,6 +101,8 @@ def test_an_empty_page_under_an_exclusion_is_noticed(target, start, left) -> Non
         b'{"hits":{}}',
         b'{"hits":{"hits":[{"_id":"1","_score":null}]}}',
         b'{"hits":{"hits":[{"_id":"1"}]}}',
+        b'{"hits":{"hits":["_score"]}}',
+        b'{"hits":{"hits":[7]}}',
         b'{"_shards":{"failed":1},"hits":{"hits":[]}}',
         b'{"hits":{"hits":[]},"x":"\xff"}',
         b'{"hits":{"hits":[]},"x":' + b"[" * 5000 + b"]" * 5000 + b"}",
