@@ -285,7 +285,8 @@ def test_every_hit_appears_once_and_scores_never_rise(scores, seed, depth, page,
     shown = shown_scores(ranking, scores)
     assert len(shown) == len(scores)
     assert shown == sorted(shown, reverse=True)
-    assert all(np.isfinite(shown)) and min(shown) >= 0
+    assert all(np.isfinite(shown))
+    assert min(shown) >= 0
 
 
 def test_an_explanation_says_of_each_hit_whether_it_was_read_and_adds_up() -> None:

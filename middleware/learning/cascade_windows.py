@@ -23,6 +23,7 @@ from middleware.search.hits import SearchResponse, read_answer
 from middleware.search.plan import Plan, make_plan
 from middleware.search.reasons import Reason
 from middleware.search.request import read_request
+from middleware.search.sections import find_sections
 from middleware.search.target import read_search_target
 from middleware.search.window import Window, read_window
 
@@ -105,10 +106,11 @@ class Shop:
 
 
 def section_of(index: str, settings: Settings) -> IndexSettings:
-    """The configuration of an index. Raises ConfigError where there is none of that name."""
-    if index not in settings.indices:
-        raise ConfigError("--index", index, f"name one of indices: {sorted(settings.indices)}")
-    return settings.indices[index]
+    """The configuration of an index, alias or pattern. Raises ConfigError where no section covers it."""
+    sections = find_sections((index,), settings.indices)
+    if sections is None:
+        raise ConfigError("--index", index, f"name an index that one of indices covers: {sorted(settings.indices)}")
+    return sections.candidates[0][1]
 
 
 def default_form(section: IndexSettings) -> str:
@@ -142,9 +144,14 @@ def read_queries(path: Path) -> list[str]:
 
 
 def invent_queries(document_texts: Sequence[str], rng: random.Random) -> Iterator[str]:
-    """Queries without an end: some words of a title, in its order; of Chinese or Japanese a few characters in a row."""
-    while True:
-        words = rng.choice(document_texts).split()[:_TITLE_WORDS]
+    """Queries without an end: some words of a title, in its order; of Chinese or Japanese a few characters in a row.
+
+    None where no title holds a letter or a digit.
+    """
+    titles = [text.split()[:_TITLE_WORDS] for text in document_texts]
+    titles = [words for words in titles if any(char.isalnum() for word in words for char in word)]
+    while titles:
+        words = rng.choice(titles)
         places = sorted(rng.sample(range(len(words)), min(len(words), rng.choice(_WORDS))))
         query = " ".join(_shortened(words[place], rng) for place in places).lower()
         if any(char.isalnum() for char in query):

@@ -110,7 +110,8 @@ def _check_shapes(file: EstimatorFile) -> None:
     tokens, bins = file._tokenizer.get_vocab_size(), len(file.edges) + 1
     if file.vectors.ndim != 2 or len(file.vectors) < tokens:
         raise ValueError(f"vectors of shape {file.vectors.shape} for {tokens} tokens")
-    expected = {"query_weights": (len(file.vectors),), "document_weights": (len(file.vectors),)}
+    every = (len(file.vectors),)
+    expected: dict[str, tuple[int, ...]] = {"query_weights": every, "document_weights": every}
     expected |= {"positions": (DOCUMENT_TOKENS,), "linear": (len(FEATURES),), "edges": (bins - 1,)}
     expected["residuals"] = (bins, file.residuals.size // bins)
     for name, shape in expected.items():

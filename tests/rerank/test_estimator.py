@@ -7,6 +7,7 @@ import math
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -203,7 +204,7 @@ def test_margins_cover_the_share_of_residuals_that_they_say(certainty, seed) -> 
 def test_more_certainty_is_never_a_lower_bound() -> None:
     estimator, document_texts = Estimator(FILE), ["red phone", "case", "", "usb c cable"]
     bounds = [estimator.estimate("red", document_texts, np.ones(4), each).uppers for each in (0.5, 0.7, 0.95, 1.0)]
-    assert all((lower <= higher).all() for lower, higher in zip(bounds, bounds[1:], strict=False))
+    assert all((lower <= higher).all() for lower, higher in pairwise(bounds))
     assert (bounds[0] < bounds[2]).all()
 
 
