@@ -45,7 +45,7 @@ def random_estimator(tokenizer: str | None = None, *, depth: int = 5, seed: int 
     )
 
 
-def save_estimator_for(model: Path, path: Path, *, depth: int) -> Path:
+def save_estimator_for(model: Path, path: Path) -> Path:
     """One for a saved model, with its own tokenizer."""
-    random_estimator((model / "tokenizer.json").read_text(encoding="utf-8"), depth=depth).save(path)
+    random_estimator((model / "tokenizer.json").read_text(encoding="utf-8")).save(path)
     return path

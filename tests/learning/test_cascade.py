@@ -8,12 +8,15 @@ from itertools import islice
 
 import numpy as np
 import pytest
+import yaml
 from tiny_estimator import random_estimator, word_tokenizer
+from typer.testing import CliRunner
 
+from middleware.cli import app
 from middleware.config import ModelSettings, Settings
 from middleware.errors import CommandError, ConfigError
 from middleware.learning import cascade
-from middleware.learning.cascade import make_estimator, measure_depth
+from middleware.learning.cascade import Depth, make_estimator, measure_depth
 from middleware.learning.cascade_training import Recipe, TaughtWindow, Words, _Student, _tensors, teach
 from middleware.learning.cascade_windows import (
     PLACEHOLDER,
@@ -23,7 +26,9 @@ from middleware.learning.cascade_windows import (
     read_queries,
     section_of,
 )
+from middleware.rerank import estimator_choice
 from middleware.rerank.estimator import Estimator
+from middleware.rerank.estimator_file import read_estimator
 
 VOCABULARY = [f"w{number}" for number in range(150)]
 TEACHER_ALONE = {"cross_encoder": 1.0, "first_stage": 0.0}
@@ -270,3 +275,46 @@ def test_the_usual_search_asks_for_every_field_of_the_document_text() -> None:
     assert default_form(SHOPS.indices["fashion"]) == (
         '{"query": {"multi_match": {"query": "{{query}}", "fields": ["name^3", "brand"]}}}'
     )
+
+
+def run(path, model):
+    config = path / "rerank.yml"
+    config.write_text(yaml.safe_dump({"models": {"m": model}}))
+    return CliRunner().invoke(app, ["models", "cascade", "--config", str(config)])
+
+
+@pytest.mark.parametrize("named", [{}, {"estimator": "e.npz"}])
+def test_of_a_model_elsewhere_words_and_a_place_must_be_named(tmp_path, named) -> None:
+    done = run(tmp_path, {"source": "org/m", "remote": {"servers": ["http://127.0.0.1:1"]}, **named})
+    assert isinstance(done.exception, ConfigError)
+    assert "--output and --words" in done.exception.reason
+
+
+def test_of_a_hub_model_the_place_is_known_once_it_is_here(tmp_path, monkeypatch) -> None:
+    path, is_here = tmp_path / "cache" / "e.npz", []
+
+    def make(*arguments):
+        is_here.append(True)
+        return random_estimator(), [Depth(10, 1.0, 1.0)]
+
+    monkeypatch.setattr(cascade, "make_estimator", make)
+    monkeypatch.setattr(estimator_choice, "estimator_path", lambda model: path if is_here else None)
+    assert run(tmp_path, {"source": "org/not-yet-here"}).exit_code == 0
+    assert read_estimator(path).depth == random_estimator().depth
+
+
+@pytest.mark.parametrize(("words", "revision"), [("org/m", "v1"), ("org/other", None)])
+def test_a_revision_is_that_of_the_model_alone(monkeypatch, words, revision) -> None:
+    asked = []
+
+    class Transformers:
+        def from_pretrained(self, name, **known):
+            asked.append((name, known.get("revision")))
+            raise OSError("not here")
+
+        AutoModel = AutoTokenizer = property(lambda self: self)
+
+    monkeypatch.setattr(cascade, "import_transformers", lambda extra: Transformers())
+    with pytest.raises(CommandError, match=f"{words}: not here"):
+        cascade._read_words(words, ModelSettings(source="org/m", revision="v1"))
+    assert asked == [(words, revision)]
