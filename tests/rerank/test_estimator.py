@@ -143,23 +143,23 @@ def test_a_document_is_tokenised_once() -> None:
 
 
 def test_memory_stays_bounded_though_some_documents_are_in_every_window() -> None:
-    estimator, max_bytes = Estimator(FILE, 400_000), 400_000
-    favourites = [f"favourite {number} " + "red " * 60 for number in range(150)]
+    max_bytes = 1_000_000
+    estimator = Estimator(FILE, max_bytes)
 
     def search(number):
-        # One old acquaintance among 99 that nobody asks for again: nothing may keep these 99 alive.
-        others = [f"{number} {other} " + "blue " * 60 for other in range(99)]
-        estimator.features("red", [favourites[number % 150], *others], np.ones(100))
+        # Each acquaintance was once new among 149 that nobody asks for again: nothing may keep those alive.
+        acquainted = [f"{known} " + "red " * 60 for known in range(number, number + 51)]
+        others = [f"{number} {other} " + "blue " * 60 for other in range(149)]
+        estimator.features("red", [*acquainted, *others], np.ones(200))
 
-    for number in range(3):
-        search(number)
+    search(0)
     tracemalloc.start()
-    for number in range(3, 450):
+    for number in range(1, 80):
         search(number)
     held = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     assert held < max_bytes * 1.2
-    assert 0 < len(estimator._documents) <= 400
+    assert 200 < len(estimator._documents) <= 1000
 
 
 def test_nothing_that_is_remembered_hangs_on_what_it_was_made_with() -> None:
@@ -198,7 +198,8 @@ def test_margins_cover_the_share_of_residuals_that_they_say(certainty, seed) -> 
     margins = replace(FILE, edges=edges, residuals=table).margins(logits, certainty)
     for number in range(4):
         covered = (residuals <= margins)[bins == number].mean()
-        assert covered == pytest.approx(certainty, abs=0.02)
+        below, above = levels[levels <= certainty].max(), levels[levels >= certainty].min()
+        assert below - 0.005 <= covered <= above + 0.005
 
 
 def test_more_certainty_is_never_a_lower_bound() -> None:
