@@ -17,7 +17,7 @@ from middleware.config import ModelSettings, Settings
 from middleware.errors import CommandError, ConfigError
 from middleware.learning import cascade
 from middleware.learning.cascade import Depth, make_estimator, measure_depth
-from middleware.learning.cascade_training import Recipe, TaughtWindow, Words, _Student, _tensors, teach
+from middleware.learning.cascade_training import Recipe, TaughtWindow, Words, _Student, _tensors, _with_residuals, teach
 from middleware.learning.cascade_windows import (
     PLACEHOLDER,
     default_form,
@@ -116,6 +116,32 @@ def test_estimates_are_near_the_scores_and_bounds_as_sure_as_they_say(windows, t
         below.append((window.cross_encoder_scores <= estimates.uppers).mean())
     assert np.mean(errors) < 0.12
     assert np.mean(below) == pytest.approx(0.8, abs=0.08)
+
+
+def logits(scores):
+    return np.clip(np.log(scores / (1 - scores)), -QUICK.largest_logit, QUICK.largest_logit)
+
+
+def test_residuals_reach_from_the_least_to_the_greatest_of_the_windows_held_out(windows, taught) -> None:
+    file, estimator = taught[0], Estimator(taught[0])
+    found = [[] for _ in file.residuals]
+    for window in windows[45:]:
+        features = estimator.features(window.query_text, window.document_texts, window.first_stage)
+        estimated = features @ file.linear + file.bias
+        residuals = logits(window.cross_encoder_scores) - estimated
+        for number, residual in zip(np.searchsorted(file.edges, estimated), residuals, strict=True):
+            found[number].append(residual)
+    extremes = [[min(residuals), max(residuals)] for residuals in found]
+    assert file.residuals[:, [0, -1]] == pytest.approx(np.array(extremes), abs=1e-3)
+
+
+def test_where_estimates_are_all_alike_every_bin_has_the_residuals_of_all(windows, torch) -> None:
+    words, held_out = make_words(), windows[45:]
+    student = _Student(torch, words.embeddings, np.arange(len(VOCABULARY)), QUICK)  # untaught: it says 0 of each
+    file = _with_residuals(torch, student.export(random_estimator(words.tokenizer)), student, held_out, QUICK)
+    true = np.concatenate([logits(window.cross_encoder_scores) for window in held_out])
+    for row in file.residuals:
+        assert row[[0, 20, 40]] == pytest.approx([true.min(), np.median(true), true.max()], abs=1e-3)
 
 
 def test_reading_deeper_never_keeps_less_and_reading_all_keeps_all(windows) -> None:
