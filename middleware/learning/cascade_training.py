@@ -41,7 +41,7 @@ class Recipe:
     """Everything that decides what comes out, but for the data."""
 
     dimensions: int = 64
-    passes: int = 6
+    passes: int = 12
     windows_per_step: int = 4
     rate: float = 3e-3
     linear_rate: float = 3e-2

@@ -41,14 +41,12 @@ class Engine:
         retry_s: float = 60.0,
         watch: Watch | None = None,
         memory: ScoreMemory | None = None,
-        document_bytes: int = 0,
     ) -> None:
         self._settings = settings
         self._backend_factory = backend_factory or load_backend
         self._retry_s = retry_s
         self._watch = watch or Unwatched()
         self._memory = memory
-        self._document_bytes = document_bytes
         self._estimator: Estimator | None = None
         self._queue: PairQueue | None = None
         self._feeder: Feeder | None = None
@@ -156,7 +154,7 @@ class Engine:
         batch_tokens = self._settings.batch_tokens or backend.batch_tokens
         queue = self._make_queue(workers, batch_tokens, pace)
         threads = [self._start_worker(backend, queue, number) for number in range(workers)]
-        self._estimator = find_estimator(self._settings, self._document_bytes)
+        self._estimator = find_estimator(self._settings)
         self._feeder = Feeder(backend, queue, self.name, self._watch, self._memory, keys)
         self._queue, self._load_error = queue, None
         if self._stopping.is_set():  # stop() may have come before there was a queue to close
