@@ -118,6 +118,11 @@ class Engine:
             raise DeadlineExceeded(f"{self.name} did not score one of {search.size} documents in {budget_ms:.0f} ms")
         return prefixes
 
+    @property
+    def depth(self) -> int | None:
+        """How many hits of a window are worth reading, by the model's estimator; None where it has none: all of them."""
+        return self._estimator.depth if self._estimator else None
+
     def estimate(
         self, query_text: str, document_texts: Sequence[str], first_stage: FloatArray, certainty: float
     ) -> Estimates | None:
