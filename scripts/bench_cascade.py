@@ -80,10 +80,11 @@ WAYS = (
 
 @dataclass(frozen=True)
 class Judged:
-    """A catalogue with graded queries, by their text."""
+    """A catalogue with graded queries, by their text, and others for the estimator to learn from."""
 
     catalogue: Catalogue
     qrels: Qrels
+    others: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,8 @@ def judged_catalogues(data: Path, scratch: Path) -> Iterator[Judged]:
     for judgment in catalog.qrels:
         if judgment.query_id in held_out:
             grades[held_out[judgment.query_id]][judgment.product_id] = judgment.grade
-    yield Judged(replace(demo_catalogue(scratch), index="bench-cascade-demo"), dict(grades))
+    others = [query.text for query in catalog.queries if query.split != "held_out"]
+    yield Judged(replace(demo_catalogue(scratch), index="bench-cascade-demo"), dict(grades), others)
     if not (data / "judgments_dev.csv").is_file():
         print(f"({data} is not there: the demo's queries only)\n")
         return
@@ -151,7 +153,9 @@ def judged_catalogues(data: Path, scratch: Path) -> Iterator[Judged]:
     with (data / "judgments_dev.csv").open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             chorus[row["query"]][row["doc_id"]] = int(row["rating"])
-    yield Judged(replace(find_catalogue(data, scratch), index="bench-cascade-chorus"), dict(chorus))
+    catalogue = replace(find_catalogue(data, scratch), index="bench-cascade-chorus")
+    others = [query for query, _ in catalogue.queries.most_common() if query.lower() not in chorus]
+    yield Judged(catalogue, dict(chorus), others)
 
 
 def measure(judged: Judged, folder: Path, port: int, options: argparse.Namespace) -> Mapping[str, Measured]:
@@ -174,7 +178,7 @@ def measure(judged: Judged, folder: Path, port: int, options: argparse.Namespace
     )
     form = catalogue.body(PLACEHOLDER, 10).decode()
     shop = Shop(connect(f"http://127.0.0.1:{port}"), settings, catalogue.index, form, options.window)
-    place_estimator(folder, shop, settings.models["default"])
+    place_estimator(folder, shop, settings.models["default"], judged.others)
     found = [Found(query, *shop.search(query)) for query in judged.qrels]
     measured = {way.name: Measured() for way in WAYS}
     with ExitStack() as stack:
@@ -194,7 +198,7 @@ def measure(judged: Judged, folder: Path, port: int, options: argparse.Namespace
 
 
 def started(stack: ExitStack, settings: Settings, memory: ScoreMemory | None) -> Engine:
-    engine = Engine(settings.models["default"], memory=memory, document_bytes=settings.scores.max_document_bytes)
+    engine = Engine(settings.models["default"], memory=memory)
     stack.callback(engine.stop)
     engine.start()
     while not engine.ready:

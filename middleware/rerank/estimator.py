@@ -54,6 +54,11 @@ class Estimator:
         self._documents: Halves[bytes, Document] = Halves(max_bytes // _BYTES_EACH)
         self._lock = Lock()
 
+    @property
+    def depth(self) -> int:
+        """See Estimates."""
+        return self._file.depth
+
     def estimate(
         self, query_text: str, document_texts: Sequence[str], first_stage: FloatArray, certainty: float
     ) -> Estimates:
