@@ -120,7 +120,7 @@ class Engine:
 
     @property
     def depth(self) -> int | None:
-        """How many hits of a window are worth reading, by the model's estimator; None where it has none: all of them."""
+        """How many hits of a window are worth reading, by the estimator; None without one: all of them."""
         return self._estimator.depth if self._estimator else None
 
     def estimate(

@@ -295,17 +295,17 @@ def in_cache(model):
 
 def test_the_settings_say_where_it_is_else_beside_the_weights_else_in_the_cache(model, tmp_path) -> None:
     settings = ModelSettings(source=str(model))
-    assert find_estimator(settings, 0) is None
+    assert find_estimator(settings) is None
     assert estimator_path(settings) == in_cache(model)
     for depth, path in enumerate((in_cache(model), model / NAME), 1):
         random_estimator(depth=depth).save(path)
         assert estimator_path(settings) == path
-        assert depth_of(find_estimator(settings, 0)) == depth
+        assert depth_of(find_estimator(settings)) == depth
     elsewhere = tmp_path / "elsewhere.npz"
     random_estimator(depth=3).save(elsewhere)
     named = ModelSettings(source=str(model), estimator=str(elsewhere))
     assert estimator_path(named) == elsewhere
-    assert depth_of(find_estimator(named, 0)) == 3
+    assert depth_of(find_estimator(named)) == 3
 
 
 def depth_of(estimator) -> int:
@@ -315,15 +315,15 @@ def depth_of(estimator) -> int:
 def test_a_model_elsewhere_has_the_estimator_that_the_settings_name(tmp_path) -> None:
     remote = {"source": "org/model", "remote": {"servers": ["http://127.0.0.1:1"]}}
     assert estimator_path(ModelSettings(**remote)) is None
-    assert find_estimator(ModelSettings(**remote), 0) is None
+    assert find_estimator(ModelSettings(**remote)) is None
     path = tmp_path / NAME
     FILE.save(path)
-    assert depth_of(find_estimator(ModelSettings(**remote, estimator=str(path)), 0)) == FILE.depth
+    assert depth_of(find_estimator(ModelSettings(**remote, estimator=str(path)))) == FILE.depth
 
 
 def test_without_an_estimator_that_is_said_and_no_error(model, caplog) -> None:
     caplog.set_level(logging.INFO)
-    assert find_estimator(ModelSettings(source=str(model)), 0) is None
+    assert find_estimator(ModelSettings(source=str(model))) is None
     assert [record.levelname for record in caplog.records] == ["INFO"]
     assert "es-rerank models cascade" in caplog.text
 
@@ -334,7 +334,7 @@ def test_one_that_cannot_be_read_is_logged_and_left_out(model, caplog, breakage)
     FILE.save(path)
     BREAKAGES[breakage](path)
     named = ModelSettings(source=str(model), estimator=str(path))
-    assert find_estimator(named, 0) is None
+    assert find_estimator(named) is None
     (record,) = caplog.records
     assert record.levelname == "ERROR"
     assert str(path) in record.getMessage()

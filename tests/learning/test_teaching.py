@@ -16,7 +16,7 @@ from middleware.cli import app
 from middleware.config import ModelSettings, Settings
 from middleware.errors import CommandError, ConfigError
 from middleware.learning import cascade
-from middleware.learning.cascade import Depth, make_estimator, measure_depth
+from middleware.learning.cascade import ENOUGH, Depth, make_estimator, measure_depth
 from middleware.learning.cascade_training import Recipe, TaughtWindow, Words, _Student, _tensors, _with_residuals, teach
 from middleware.learning.cascade_windows import (
     PLACEHOLDER,
@@ -213,7 +213,7 @@ def test_a_depth_that_is_enough_is_the_least_that_keeps_the_gain(monkeypatch, to
         ModelSettings(source="m"), "m", FakeShop(1000), ["w1", "w2"], 20, lambda *step: told.append(step)
     )
     assert [depth.hits for depth in depths] == [10, 15, 20]
-    assert file.depth == next(depth.hits for depth in depths if depth.gain >= 0.99)
+    assert file.depth == next(depth.hits for depth in depths if depth.gain >= ENOUGH)
     assert file.made_of.items() >= {"model": "m", "index": "shop", "windows": 20, "hits": 20}.items()
     assert ("reading windows", 19, 20) in told
 
