@@ -115,7 +115,8 @@ class HeaderSettings(Section):
     variant: str = Field("X-Rerank-Variant", description="The variant that answered.")
     model: str = Field("X-Rerank-Model", description="The model that scored.")
     window: str = Field(
-        "X-Rerank-Window", description="How many hits were reranked: the window, or as many as the budget allowed."
+        "X-Rerank-Window",
+        description="How many hits are in our order: the window, or where nothing is estimated, as many as were read.",
     )
     depth: str = Field("X-Rerank-Depth", description="How many of them the cross-encoder read.")
 

@@ -59,6 +59,7 @@ def make_estimator(
         windows = list(_taught_windows(engine, shop, queries, count, step))
     finally:
         engine.stop()
+    random.Random(0).shuffle(windows)  # else those given would teach, and those invented measure
     cut = round(len(windows) * (1 - _HELD_OUT_SHARE))
     if not 0 < cut < len(windows):
         raise CommandError(f"{shop.index}: too few searches find {_LEAST_HITS} hits; give --queries or --search")
