@@ -58,16 +58,18 @@ from middleware.second_stage import Reader, SecondStage  # noqa: E402
 DEPTHS = (10, 15, 20, 25, 30, 40, 60)
 CERTAINTIES = (0.5, 0.7, 0.9, 1.0)
 LAST_DEPTH = 60
+WINDOWS = (20, 30, 50)
 BUDGET_MS = 60_000
 MEMORY_BYTES = 1 << 28
 
 
 @dataclass(frozen=True)
 class Way:
-    """One way to read a window; the first is the whole of it, which the others are compared with."""
+    """One way to read a window, or a smaller one; the first is the whole of it, which the others are compared with."""
 
     name: str
     cascade: CascadeSettings
+    window: int | None = None
 
 
 WAYS = (
@@ -75,6 +77,7 @@ WAYS = (
     *(Way(f"depth {depth}", CascadeSettings(depth=depth, early_stop=False)) for depth in DEPTHS),
     *(Way(f"stop at certainty {each}", CascadeSettings(depth=LAST_DEPTH, certainty=each)) for each in CERTAINTIES),
     Way("the defaults", CascadeSettings()),
+    *(Way(f"no estimates, window {window}", CascadeSettings(enabled=False), window) for window in WINDOWS),
 )
 
 
@@ -209,7 +212,9 @@ def started(stack: ExitStack, settings: Settings, memory: ScoreMemory | None) ->
 
 
 def search(stage: SecondStage, found: Found, way: Way) -> Any:
-    plan = replace(found.plan, variant=replace(found.plan.variant, cascade=way.cascade))
+    variant = found.plan.variant
+    variant = replace(variant, cascade=way.cascade, window=way.window or variant.window)
+    plan = replace(found.plan, variant=variant)
     (outcome,) = stage.rerank([(plan, found.response)], Reader(), BUDGET_MS)
     return outcome
 
@@ -254,7 +259,7 @@ def share_of_quality(whole: Run, run: Run, qrels: Qrels) -> tuple[float, str]:
 
 
 def draw(curves: Mapping[str, Sequence[tuple[float, float]]], file: Path) -> None:
-    """Quality over cost, a line for the depths and a point for each other way."""
+    """Quality over cost: a line for the depths, a point for each stop and each smaller window."""
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(7, 4))
@@ -262,8 +267,9 @@ def draw(curves: Mapping[str, Sequence[tuple[float, float]]], file: Path) -> Non
         whole, depths, others = points[0], points[1 : len(DEPTHS) + 1], points[len(DEPTHS) + 1 :]
         ms, shares = zip(*sorted([*depths, whole]), strict=True)
         (line,) = axes.plot(ms, [100 * share for share in shares], marker="o", label=f"{name}: by depth")
-        ms, shares = zip(*others, strict=True)
-        axes.scatter(ms, [100 * share for share in shares], marker="x", color=line.get_color(), label=f"{name}: stops")
+        for label, marker, some in (("stops", "x", others[: -len(WINDOWS)]), ("windows", "v", others[-len(WINDOWS) :])):
+            ms, shares = zip(*some, strict=True)
+            axes.scatter(ms, [100 * share for share in shares], marker=marker, color=line.get_color(), label=label)
     axes.set_xlabel("second stage, ms (median)")
     axes.set_ylabel("nDCG@10, % of the whole window's")
     axes.axhline(99, linestyle=":", color="grey")
