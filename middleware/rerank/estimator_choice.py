@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from threadpoolctl import threadpool_limits
+
 from middleware.config import ModelSettings
 from middleware.errors import ModelUnavailable
 from middleware.rerank.backends.calibration import export_folder
@@ -26,6 +28,8 @@ def find_estimator(settings: ModelSettings) -> Estimator | None:
     except ModelUnavailable as error:
         log.error("the estimator of model %s is left out: %s", settings.source, error.reason)
         return None
+    # numpy's threads come in the way of the model's: an estimate of 100 hits took 10 ms with two of them, 0.7 with one.
+    threadpool_limits(limits=1, user_api="blas")
     log.info("model %s has an estimator: %s", settings.source, path)
     return estimator
 
