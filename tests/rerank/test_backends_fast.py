@@ -152,6 +152,15 @@ def test_folding_leaves_the_scores_as_they_were(tiny_model):
     assert not np.allclose(folded_ranges["0.attended"], ranges["0.attended"], rtol=0.1)
 
 
+def test_calibrated_8_bits_keep_the_order_all_but_a_little(tiny_model):
+    folder = tiny_model()
+    _, ranges, _ = _observed(folder)
+    save_ranges(ranges, folder / CALIBRATION_FILE)
+    exact, fast = load(folder, "torch"), load(folder, "onnx", "fast")
+    assert "calibration" in fast.name
+    assert tau(score(exact), score(fast)) > 0.8
+
+
 def test_a_folded_encoder_needs_no_smoothing_of_what_attention_gives(tiny_model):
     from middleware.rerank.backends.folding import fold, smoothing_factors
 
