@@ -82,5 +82,6 @@ def _search_behind(asked: Request) -> Request:
 
 def _models(engines: dict[str, Engine]) -> dict[str, Any]:
     return {
-        name: {"model": engine.name, "ready": engine.ready, "error": engine.error} for name, engine in engines.items()
+        name: {"model": engine.name, "ready": engine.ready, "error": engine.error, "depth": engine.depth}
+        for name, engine in engines.items()
     }

@@ -75,13 +75,7 @@ def make_engine_maker(settings: Settings, metrics: Metrics) -> Callable[[ModelSe
 
     def make(model: ModelSettings) -> Engine:
         retry_s = _REMOTE_RETRY_S if model.remote else _LOAD_RETRY_S
-        return Engine(
-            model,
-            watch=metrics,
-            memory=memory,
-            document_bytes=settings.scores.max_document_bytes,
-            retry_s=retry_s,
-        )
+        return Engine(model, watch=metrics, memory=memory, retry_s=retry_s)
 
     return make
 

@@ -115,7 +115,8 @@ class HeaderSettings(Section):
     variant: str = Field("X-Rerank-Variant", description="The variant that answered.")
     model: str = Field("X-Rerank-Model", description="The model that scored.")
     window: str = Field(
-        "X-Rerank-Window", description="How many hits were reranked: the window, or as many as the budget allowed."
+        "X-Rerank-Window",
+        description="How many hits are in our order: the window, or where nothing is estimated, as many as were read.",
     )
     depth: str = Field("X-Rerank-Depth", description="How many of them the cross-encoder read.")
 
@@ -155,6 +156,9 @@ class ModelSettings(Section):
         64, description="Searches that may wait for this model; beyond it: fallback 'overloaded'."
     )
     trust_remote_code: bool = Field(False, description="Run Python code that comes with the model.")
+    document_bytes: Annotated[int, Field(ge=0)] = Field(
+        32 * 1024 * 1024, description="Memory for the tokens and vectors of documents, so that they are made once."
+    )
     estimator: str | None = Field(
         None,
         description="What `es-rerank models cascade` made of the model; default: beside its weights or in the cache.",
@@ -277,9 +281,6 @@ class ScoreSettings(Section):
 
     max_bytes: Annotated[int, Field(ge=0)] = Field(
         64 * 1024 * 1024, description="Memory of each worker for scores, 160 bytes each; 0: every pair is scored anew."
-    )
-    max_document_bytes: Annotated[int, Field(ge=0)] = Field(
-        32 * 1024 * 1024, description="Memory of each worker for the tokens and vectors of documents, 1 KB each."
     )
     redis_url: SecretStr | None = Field(
         None, description="A Redis that all workers share, such as redis://HOST:6379/0."

@@ -19,5 +19,5 @@ class CascadeSettings(Section):
     page: Positive = Field(10, description="Places at the top that count: reading ends when they are decided.")
     early_stop: bool = Field(True, description="End before `depth` where the top is decided.")
     certainty: Annotated[float, Field(ge=0.5, le=1)] = Field(
-        0.7, description="Chance, for each hit left unread, that it is rightly so; 1: only where it is sure."
+        0.8, description="Chance, for each hit left unread, that it is rightly so; 1: only where it is sure."
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from middleware.config import Settings
-from middleware.errors import DeadlineExceeded, NoModel, RerankError
+from middleware.errors import DeadlineExceeded, NoModel, Overloaded, RerankError
 from middleware.fusion import FloatArray, fuse, rank, scale_first_stage, share_of
 from middleware.personalization.features import profile_features
 from middleware.personalization.profiles import Profile
@@ -134,7 +134,10 @@ def _begin(task: _Task, engine: Engine, profile: Profile | None) -> _Begun:
 
 
 def _read(engine: Engine, begun: Sequence[_Begun], deadline: float) -> None:
-    """Read every window as far as it goes, the wanted pairs of all in one go. Raises RerankError."""
+    """Read every window as far as it goes, the wanted pairs of all in one go. Raises RerankError.
+
+    Where the time ends or no place is free in the queue after the first round, what was read stays.
+    """
     while active := [each for each in begun if len(each.reading.wanted)]:
         queries = [
             (each.task.plan.query_text, [each.task.window.passages[place] for place in each.reading.wanted])
@@ -142,7 +145,7 @@ def _read(engine: Engine, begun: Sequence[_Begun], deadline: float) -> None:
         ]
         try:
             found = engine.score_many(queries, budget_ms=(deadline - time.monotonic()) * 1000)
-        except DeadlineExceeded:
+        except (DeadlineExceeded, Overloaded):
             if not any(each.reading.scores for each in active):
                 raise
             return

@@ -58,16 +58,18 @@ from middleware.second_stage import Reader, SecondStage  # noqa: E402
 DEPTHS = (10, 15, 20, 25, 30, 40, 60)
 CERTAINTIES = (0.5, 0.7, 0.9, 1.0)
 LAST_DEPTH = 60
+WINDOWS = (20, 30, 50)
 BUDGET_MS = 60_000
 MEMORY_BYTES = 1 << 28
 
 
 @dataclass(frozen=True)
 class Way:
-    """One way to read a window; the first is the whole of it, which the others are compared with."""
+    """One way to read a window, or a smaller one; the first is the whole of it, which the others are compared with."""
 
     name: str
     cascade: CascadeSettings
+    window: int | None = None
 
 
 WAYS = (
@@ -75,15 +77,17 @@ WAYS = (
     *(Way(f"depth {depth}", CascadeSettings(depth=depth, early_stop=False)) for depth in DEPTHS),
     *(Way(f"stop at certainty {each}", CascadeSettings(depth=LAST_DEPTH, certainty=each)) for each in CERTAINTIES),
     Way("the defaults", CascadeSettings()),
+    *(Way(f"no estimates, window {window}", CascadeSettings(enabled=False), window) for window in WINDOWS),
 )
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A catalogue with graded queries, by their text."""
+    """A catalogue with graded queries, by their text, and others for the estimator to learn from."""
 
     catalogue: Catalogue
     qrels: Qrels
+    others: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -143,7 +147,8 @@ def judged_catalogues(data: Path, scratch: Path) -> Iterator[Judged]:
     for judgment in catalog.qrels:
         if judgment.query_id in held_out:
             grades[held_out[judgment.query_id]][judgment.product_id] = judgment.grade
-    yield Judged(replace(demo_catalogue(scratch), index="bench-cascade-demo"), dict(grades))
+    others = [query.text for query in catalog.queries if query.split != "held_out"]
+    yield Judged(replace(demo_catalogue(scratch), index="bench-cascade-demo"), dict(grades), others)
     if not (data / "judgments_dev.csv").is_file():
         print(f"({data} is not there: the demo's queries only)\n")
         return
@@ -151,7 +156,9 @@ def judged_catalogues(data: Path, scratch: Path) -> Iterator[Judged]:
     with (data / "judgments_dev.csv").open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             chorus[row["query"]][row["doc_id"]] = int(row["rating"])
-    yield Judged(replace(find_catalogue(data, scratch), index="bench-cascade-chorus"), dict(chorus))
+    catalogue = replace(find_catalogue(data, scratch), index="bench-cascade-chorus")
+    others = [query for query, _ in catalogue.queries.most_common() if query.lower() not in chorus]
+    yield Judged(catalogue, dict(chorus), others)
 
 
 def measure(judged: Judged, folder: Path, port: int, options: argparse.Namespace) -> Mapping[str, Measured]:
@@ -174,7 +181,7 @@ def measure(judged: Judged, folder: Path, port: int, options: argparse.Namespace
     )
     form = catalogue.body(PLACEHOLDER, 10).decode()
     shop = Shop(connect(f"http://127.0.0.1:{port}"), settings, catalogue.index, form, options.window)
-    place_estimator(folder, shop, settings.models["default"])
+    place_estimator(folder, shop, settings.models["default"], judged.others)
     found = [Found(query, *shop.search(query)) for query in judged.qrels]
     measured = {way.name: Measured() for way in WAYS}
     with ExitStack() as stack:
@@ -194,7 +201,7 @@ def measure(judged: Judged, folder: Path, port: int, options: argparse.Namespace
 
 
 def started(stack: ExitStack, settings: Settings, memory: ScoreMemory | None) -> Engine:
-    engine = Engine(settings.models["default"], memory=memory, document_bytes=settings.scores.max_document_bytes)
+    engine = Engine(settings.models["default"], memory=memory)
     stack.callback(engine.stop)
     engine.start()
     while not engine.ready:
@@ -205,7 +212,9 @@ def started(stack: ExitStack, settings: Settings, memory: ScoreMemory | None) ->
 
 
 def search(stage: SecondStage, found: Found, way: Way) -> Any:
-    plan = replace(found.plan, variant=replace(found.plan.variant, cascade=way.cascade))
+    variant = found.plan.variant
+    variant = replace(variant, cascade=way.cascade, window=way.window or variant.window)
+    plan = replace(found.plan, variant=variant)
     (outcome,) = stage.rerank([(plan, found.response)], Reader(), BUDGET_MS)
     return outcome
 
@@ -250,7 +259,7 @@ def share_of_quality(whole: Run, run: Run, qrels: Qrels) -> tuple[float, str]:
 
 
 def draw(curves: Mapping[str, Sequence[tuple[float, float]]], file: Path) -> None:
-    """Quality over cost, a line for the depths and a point for each other way."""
+    """Quality over cost: a line for the depths, a point for each stop and each smaller window."""
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(7, 4))
@@ -258,8 +267,9 @@ def draw(curves: Mapping[str, Sequence[tuple[float, float]]], file: Path) -> Non
         whole, depths, others = points[0], points[1 : len(DEPTHS) + 1], points[len(DEPTHS) + 1 :]
         ms, shares = zip(*sorted([*depths, whole]), strict=True)
         (line,) = axes.plot(ms, [100 * share for share in shares], marker="o", label=f"{name}: by depth")
-        ms, shares = zip(*others, strict=True)
-        axes.scatter(ms, [100 * share for share in shares], marker="x", color=line.get_color(), label=f"{name}: stops")
+        for label, marker, some in (("stops", "x", others[: -len(WINDOWS)]), ("windows", "v", others[-len(WINDOWS) :])):
+            ms, shares = zip(*some, strict=True)
+            axes.scatter(ms, [100 * share for share in shares], marker=marker, color=line.get_color(), label=label)
     axes.set_xlabel("second stage, ms (median)")
     axes.set_ylabel("nDCG@10, % of the whole window's")
     axes.axhline(99, linestyle=":", color="grey")

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress
 
 from middleware.config import ModelSettings, cache_dir
+from middleware.learning import cascade_training, cascade_windows
 from middleware.learning.cascade import make_estimator
+from middleware.learning.cascade_training import Recipe
 from middleware.learning.cascade_windows import Shop
 from middleware.rerank.backends.calibration import export_folder
 from middleware.rerank.estimator_file import NAME
 
+WINDOWS = 300
 
-def place_estimator(folder: Path, shop: Shop, model: ModelSettings) -> None:
+
+def place_estimator(folder: Path, shop: Shop, model: ModelSettings, queries: Sequence[str]) -> None:
     """Lay the estimator beside the weights in `folder`, teaching it first where none is kept for all that it is of."""
     weights = export_folder(sorted(folder.glob("*.safetensors"))).name
     template = shop.settings.indices[shop.index].template
     documents = shop.client.count(index=shop.index)["count"]
-    of = hashlib.sha256(repr((weights, template, documents, shop.form, shop.hits, model.max_tokens)).encode())
+    made_of = (weights, template, documents, shop.form, shop.hits, model.max_tokens, queries, WINDOWS, Recipe())
+    of = hashlib.sha256(repr(made_of).encode())
+    for module in (cascade_training, cascade_windows):
+        of.update(Path(str(module.__file__)).read_bytes())
     kept = cache_dir() / "bench" / f"estimator-{of.hexdigest()[:16]}.npz"
     if not kept.is_file():
         with Progress(*Progress.get_default_columns(), console=Console(stderr=True), transient=True) as progress:
@@ -30,6 +38,6 @@ def place_estimator(folder: Path, shop: Shop, model: ModelSettings) -> None:
             def step(what: str, done: int, steps: int) -> None:
                 progress.update(task, description=what, completed=done, total=steps)
 
-            file, _ = make_estimator(model, str(folder), shop, [], 300, step)
+            file, _ = make_estimator(model, str(folder), shop, queries, WINDOWS, step)
         file.save(kept)
     shutil.copy(kept, folder / NAME)

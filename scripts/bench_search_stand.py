@@ -168,7 +168,8 @@ class Stand:
         settings = Settings.model_validate(self._sections(Variant("taught", {"precision": "balanced"}), window, 0))
         form = self.catalogue.body(PLACEHOLDER, PAGE).decode()
         shop = Shop(connect(f"http://127.0.0.1:{self.port}"), settings, self.catalogue.index, form, window)
-        place_estimator(self.model, shop, settings.models["default"])
+        queries = [query for query, _ in self.catalogue.queries.most_common()]
+        place_estimator(self.model, shop, settings.models["default"], queries)
 
     def _sections(self, variant: Variant, window: int, ttl_s: int) -> dict[str, Any]:
         model = {"source": str(self.model), "max_tokens": MAX_TOKENS, "device": "cpu", **variant.model}

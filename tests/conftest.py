@@ -8,6 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# A machine at work on something else takes its time; what hangs meets pytest's own timeout.
+settings.register_profile("es-rerank", deadline=None)
+settings.load_profile("es-rerank")
 
 ELASTICSEARCH_IMAGE = "elasticsearch:9.1.5"
 URL_VARIABLE = "ES_RERANK_TEST_URL"

@@ -68,7 +68,7 @@ def test_the_frame_of_an_answer_is_read_as_the_standard_says(wire, method, expec
     st.sampled_from([CHUNKED, MEASURED, INTERIM, ENDLESS]),
     st.lists(st.integers(0, len(INTERIM)), max_size=6),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_pieces_in_which_an_answer_comes_do_not_matter(wire, cuts):
     ends = [0, *sorted(min(cut, len(wire)) for cut in cuts), len(wire)]
     pieces = [wire[start:end] for start, end in pairwise(ends)]

@@ -55,7 +55,7 @@ class FakeUpstream:
 class FakeEngine:
     """An engine whose `score` does as told."""
 
-    ready, error, name = True, None, "fake"
+    ready, error, name, depth = True, None, "fake", None
 
     def __init__(self, score) -> None:
         self._score = score

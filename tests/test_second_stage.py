@@ -61,7 +61,11 @@ def make_settings(**extra) -> Settings:
 
 
 def make(settings, target="/products/_search", **body):
-    data = json.dumps({"query": {"match": {"title": "red"}}, **body}).encode()
+    return plan_of(settings, {"query": {"match": {"title": "red"}}, **body}, target)
+
+
+def plan_of(settings, body, target="/products/_search"):
+    data = json.dumps(body).encode()
     request = read_request(read_search_target("POST", target), {"content-type": "application/json"}, data, 10_000)
     return make_plan(request.searches[0], "default", settings)
 
@@ -204,11 +208,7 @@ def rerank_as_elasticsearch_does(engine, response, **reranker):
             }
         }
     }
-    data = json.dumps(body).encode()
-    request = read_request(
-        read_search_target("POST", "/products/_search"), {"content-type": "application/json"}, data, 10_000
-    )
-    plan = make_plan(request.searches[0], "default", settings)
+    plan = plan_of(settings, body)
     (scored,) = SecondStage(settings, {"fake": engine}).rerank([(plan, response)], Reader(), 1000)
     return make_ranking(plan, response, scored)
 

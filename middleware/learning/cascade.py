@@ -23,7 +23,7 @@ from middleware.rerank.estimator_file import EstimatorFile
 Step = Callable[[str, int, int], None]
 """Told what is being done, and how many steps of how many are."""
 
-ENOUGH = 0.99
+ENOUGH = 0.995
 """Share of the model's own gain in the page that a depth must keep."""
 
 _HELD_OUT_SHARE = 0.2
@@ -59,8 +59,9 @@ def make_estimator(
         windows = list(_taught_windows(engine, shop, queries, count, step))
     finally:
         engine.stop()
+    random.Random(0).shuffle(windows)  # else those given would teach, and those invented measure
     cut = round(len(windows) * (1 - _HELD_OUT_SHARE))
-    if len(windows) < 2 or cut == 0:
+    if not 0 < cut < len(windows):
         raise CommandError(f"{shop.index}: too few searches find {_LEAST_HITS} hits; give --queries or --search")
     file = teach(
         _read_words(words, model),
@@ -93,7 +94,7 @@ def measure_depth(
         kept.append(len(set(found) & set(ideal)) / len(ideal))
         discounts = 1 / np.log2(np.arange(2, len(ideal) + 2))
         gained, possible = ((window.cross_encoder_scores[top] * discounts[: len(top)]).sum() for top in (found, ideal))
-        gains.append(gained / possible)
+        gains.append(gained / possible if possible else 1.0)
     return Depth(hits, float(np.mean(kept)), float(np.mean(gains)))
 
 
@@ -137,8 +138,10 @@ def _read_words(source: str, model: ModelSettings) -> Words:
     try:
         transformers = import_transformers("train")
         name = checked_source(source)
-        loaded = transformers.AutoModel.from_pretrained(name, **origin(model))
-        tokenizer = transformers.AutoTokenizer.from_pretrained(name, **origin(model))
+        # A revision names a state of one model, not of another.
+        known = origin(model) if source == model.source else {}
+        loaded = transformers.AutoModel.from_pretrained(name, **known)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(name, **known)
     except RerankError as error:
         raise CommandError(error.reason) from error
     except (OSError, ValueError, ImportError) as error:

@@ -23,6 +23,7 @@ from middleware.search.hits import SearchResponse, read_answer
 from middleware.search.plan import Plan, make_plan
 from middleware.search.reasons import Reason
 from middleware.search.request import read_request
+from middleware.search.sections import find_sections
 from middleware.search.target import read_search_target
 from middleware.search.window import Window, read_window
 
@@ -35,6 +36,8 @@ _WORDS = (1, 1, 2, 2, 2, 3, 3, 4)
 _TITLE_WORDS = 10
 _CJK_RUN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
 _CJK_CHARS = 2, 6
+# Of titles in two languages, how many searches are in the one without spaces.
+_CJK_SHARE = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +108,11 @@ class Shop:
 
 
 def section_of(index: str, settings: Settings) -> IndexSettings:
-    """The configuration of an index. Raises ConfigError where there is none of that name."""
-    if index not in settings.indices:
-        raise ConfigError("--index", index, f"name one of indices: {sorted(settings.indices)}")
-    return settings.indices[index]
+    """The configuration of an index, alias or pattern. Raises ConfigError where no section covers it."""
+    sections = find_sections((index,), settings.indices)
+    if sections is None:
+        raise ConfigError("--index", index, f"name an index that one of indices covers: {sorted(settings.indices)}")
+    return sections.candidates[0][1]
 
 
 def default_form(section: IndexSettings) -> str:
@@ -142,9 +146,18 @@ def read_queries(path: Path) -> list[str]:
 
 
 def invent_queries(document_texts: Sequence[str], rng: random.Random) -> Iterator[str]:
-    """Queries without an end: some words of a title, in its order; of Chinese or Japanese a few characters in a row."""
-    while True:
-        words = rng.choice(document_texts).split()[:_TITLE_WORDS]
+    """Queries without an end: words of a title, in its order, or of its Chinese or Japanese a few characters in a row.
+
+    None where no title holds a letter or a digit.
+    """
+    titles = [text.split()[:_TITLE_WORDS] for text in document_texts]
+    titles = [words for words in titles if any(char.isalnum() for word in words for char in word)]
+    while titles:
+        words = rng.choice(titles)
+        runs = [run for word in words for run in _CJK_RUN.findall(word) if len(run) >= _CJK_CHARS[0]]
+        if runs and rng.random() < _CJK_SHARE:
+            yield _cut(rng.choice(runs), rng)
+            continue
         places = sorted(rng.sample(range(len(words)), min(len(words), rng.choice(_WORDS))))
         query = " ".join(_shortened(words[place], rng) for place in places).lower()
         if any(char.isalnum() for char in query):
@@ -153,8 +166,10 @@ def invent_queries(document_texts: Sequence[str], rng: random.Random) -> Iterato
 
 def _shortened(word: str, rng: random.Random) -> str:
     run = _CJK_RUN.search(word)
-    if run is None or len(run[0]) <= _CJK_CHARS[0]:
-        return word
-    size = rng.randint(_CJK_CHARS[0], min(_CJK_CHARS[1], len(run[0])))
-    start = rng.randrange(len(run[0]) - size + 1)
-    return run[0][start : start + size]
+    return word if run is None or len(run[0]) <= _CJK_CHARS[0] else _cut(run[0], rng)
+
+
+def _cut(run: str, rng: random.Random) -> str:
+    size = rng.randint(_CJK_CHARS[0], min(_CJK_CHARS[1], len(run)))
+    start = rng.randrange(len(run) - size + 1)
+    return run[start : start + size]

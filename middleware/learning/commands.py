@@ -91,7 +91,9 @@ def export_model(
 @app.command("cascade")
 def make_cascade(
     config: Annotated[Path, typer.Option(help="rerank.yml: the cluster, the index, its document text, the model.")],
-    index: Annotated[str | None, typer.Option(help="A name under indices; default: the first.")] = None,
+    index: Annotated[
+        str | None, typer.Option(help="An index that a section of indices covers; default: the first's name.")
+    ] = None,
     model: Annotated[str | None, typer.Option(help="A name under models; default: the default variant's.")] = None,
     queries: Annotated[Path | None, typer.Option(help="Real queries, one a line; default: invented ones.")] = None,
     search: Annotated[
@@ -126,7 +128,7 @@ def make_cascade(
     settings = load_settings(config)
     chosen, index = settings.find_model(model), index or next(iter(settings.indices))
     path = output or estimator_path(chosen)
-    if path is None or (words is None and chosen.remote):
+    if chosen.remote and (path is None or words is None):
         raise ConfigError("models", chosen.source, "this model runs elsewhere; give --output and --words")
     access = Access(user, password, api_key, settings.upstream.ca_file, settings.upstream.insecure)
     form = read_form(search) if search else default_form(section_of(index, settings))
@@ -140,6 +142,9 @@ def make_cascade(
             progress.update(task, description=what, completed=done, total=steps)
 
         file, depths = make_estimator(chosen, words or chosen.source, shop, given, windows, step)
+    path = path or estimator_path(chosen)  # what comes from the hub is in its cache only now
+    if path is None:
+        raise ConfigError("models", chosen.source, "its weights are in no folder of this machine; give --output")
     file.save(path)
     console.print(f"kept in {path}", soft_wrap=True, highlight=False)
     for depth in depths:

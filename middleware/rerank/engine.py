@@ -41,14 +41,12 @@ class Engine:
         retry_s: float = 60.0,
         watch: Watch | None = None,
         memory: ScoreMemory | None = None,
-        document_bytes: int = 0,
     ) -> None:
         self._settings = settings
         self._backend_factory = backend_factory or load_backend
         self._retry_s = retry_s
         self._watch = watch or Unwatched()
         self._memory = memory
-        self._document_bytes = document_bytes
         self._estimator: Estimator | None = None
         self._queue: PairQueue | None = None
         self._feeder: Feeder | None = None
@@ -120,6 +118,11 @@ class Engine:
             raise DeadlineExceeded(f"{self.name} did not score one of {search.size} documents in {budget_ms:.0f} ms")
         return prefixes
 
+    @property
+    def depth(self) -> int | None:
+        """How many hits of a window are worth reading, by the estimator; None without one: all of them."""
+        return self._estimator.depth if self._estimator else None
+
     def estimate(
         self, query_text: str, document_texts: Sequence[str], first_stage: FloatArray, certainty: float
     ) -> Estimates | None:
@@ -156,7 +159,7 @@ class Engine:
         batch_tokens = self._settings.batch_tokens or backend.batch_tokens
         queue = self._make_queue(workers, batch_tokens, pace)
         threads = [self._start_worker(backend, queue, number) for number in range(workers)]
-        self._estimator = find_estimator(self._settings, self._document_bytes)
+        self._estimator = find_estimator(self._settings)
         self._feeder = Feeder(backend, queue, self.name, self._watch, self._memory, keys)
         self._queue, self._load_error = queue, None
         if self._stopping.is_set():  # stop() may have come before there was a queue to close

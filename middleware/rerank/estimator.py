@@ -16,17 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from middleware.rerank.backends import FloatArray
-from middleware.rerank.estimator_file import EstimatorFile
+from middleware.rerank.estimator_file import DOCUMENT_TOKENS, QUERY_TOKENS, EstimatorFile
 from middleware.rerank.halves import Halves
 
 Ids = NDArray[np.int32]
 Matrix = NDArray[np.float32]
 
-QUERY_TOKENS, DOCUMENT_TOKENS = 24, 48
-"""What is looked at of each. A document's title stands first; what comes later says little."""
-
-# No token is longer, on average, than this; a long text is cut before it is tokenised.
-_CHARS_PER_TOKEN = 12
 # Measured: 700 for the arrays and their heads, 250 for the key and the place in a dict.
 _BYTES_EACH = 1000
 
@@ -58,6 +53,11 @@ class Estimator:
         self._file = file
         self._documents: Halves[bytes, Document] = Halves(max_bytes // _BYTES_EACH)
         self._lock = Lock()
+
+    @property
+    def depth(self) -> int:
+        """See Estimates."""
+        return self._file.depth
 
     def estimate(
         self, query_text: str, document_texts: Sequence[str], first_stage: FloatArray, certainty: float
@@ -112,13 +112,14 @@ class Estimator:
         return [found[key] for key in keys]
 
     def _make(self, texts: Sequence[str]) -> list[Document]:
-        tokens = self._file.tokenise([text[: DOCUMENT_TOKENS * _CHARS_PER_TOKEN] for text in texts], DOCUMENT_TOKENS)
+        tokens = self._file.tokenise(texts, DOCUMENT_TOKENS)
         lengths = np.array([len(ids) for ids in tokens])
         ids = np.concatenate(tokens)
         starts = np.cumsum(lengths) - lengths
         weighted = self._file.vectors[ids] * self._file.shares(ids, lengths)[:, None]
         centres = _unit(np.add.reduceat(weighted, starts))
-        return [Document(*parts) for parts in zip(tokens, centres, strict=True)]
+        # Copies: a row would keep the vectors of all that were made with it in memory.
+        return [Document(ids, centre.copy()) for ids, centre in zip(tokens, centres, strict=True)]
 
 
 def _joined(documents: Sequence[Document]) -> tuple[Ids, NDArray[np.intp], NDArray[np.intp]]:

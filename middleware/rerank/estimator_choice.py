@@ -15,14 +15,14 @@ from middleware.rerank.score_keys import model_folder
 log = logging.getLogger(__name__)
 
 
-def find_estimator(settings: ModelSettings, document_bytes: int) -> Estimator | None:
+def find_estimator(settings: ModelSettings) -> Estimator | None:
     """The estimator of a model; None where it has none, or one that cannot be read: then all of a window is read."""
     try:
         path = estimator_path(settings)
         if path is None or (settings.estimator is None and not path.is_file()):
             log.info("model %s has no estimator: every hit is read; see `es-rerank models cascade`", settings.source)
             return None
-        estimator = Estimator(read_estimator(path), document_bytes)
+        estimator = Estimator(read_estimator(path), settings.document_bytes // 2)
     except ModelUnavailable as error:
         log.error("the estimator of model %s is left out: %s", settings.source, error.reason)
         return None

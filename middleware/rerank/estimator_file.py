@@ -8,12 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
+from zlib import error as ZlibError
 
 import numpy as np
 from numpy.typing import NDArray
 
 from middleware.errors import ModelUnavailable
 from middleware.rerank.backends import FloatArray
+from middleware.search.json_text import replace_lone_surrogates
 
 NAME = "es_rerank_estimator.npz"
 
@@ -21,7 +24,12 @@ FEATURES = ("first_stage", "reciprocal_rank", "length", "query_length", "late", 
 """`late`: the weighted mean over the query's tokens of their greatest similarity to a token of the document; `worst`:
 the least of these; `centre`: the cosine of the weighted means of both; `reverse`: as `late`, from the document's."""
 
+QUERY_TOKENS, DOCUMENT_TOKENS = 24, 48
+"""What is looked at of each. A document's title stands first; what comes later says little."""
+
 _ARRAYS = ("vectors", "query_weights", "document_weights", "positions", "linear", "edges", "residuals")
+# No token is longer, on average, than this; a long text is cut before it is tokenised.
+_CHARS_PER_TOKEN = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +60,8 @@ class EstimatorFile:
 
     def tokenise(self, texts: Sequence[str], most: int) -> list[NDArray[np.int32]]:
         """Token ids of each text, at most `most` and at least one: nothing reads as the vocabulary's first entry."""
-        encoded = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        heads = [replace_lone_surrogates(text[: most * _CHARS_PER_TOKEN]) for text in texts]
+        encoded = self._tokenizer.encode_batch_fast(heads, add_special_tokens=False)
         return [np.array(each.ids[:most] or (0,), dtype=np.int32) for each in encoded]
 
     def shares(self, ids: NDArray[np.int32], lengths: NDArray[np.intp]) -> NDArray[np.float32]:
@@ -88,19 +97,38 @@ def read_estimator(path: Path) -> EstimatorFile:
             about = json.loads(stored["about"].tobytes())
             arrays = {name: stored[name] for name in _ARRAYS}
         arrays["vectors"] = arrays["vectors"].astype(np.float32)
-        return EstimatorFile(**arrays, **about)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelUnavailable(
-            f"{path}: not an estimator ({error}); make it with `es-rerank models cascade`"
-        ) from error
+        file = EstimatorFile(**arrays, **about)
+        _check_shapes(file)
+    except (OSError, EOFError, BadZipFile, ZlibError, ValueError, KeyError, TypeError) as error:
+        why = " ".join(str(error).split())
+        raise ModelUnavailable(f"{path}: not an estimator ({why}); make it with `es-rerank models cascade`") from error
+    return file
+
+
+def _check_shapes(file: EstimatorFile) -> None:
+    """Raises ValueError where a search would fail later, or the tokenizer knows more tokens than the tables."""
+    tokens, bins = file._tokenizer.get_vocab_size(), len(file.edges) + 1
+    if file.vectors.ndim != 2 or len(file.vectors) < tokens:
+        raise ValueError(f"vectors of shape {file.vectors.shape} for {tokens} tokens")
+    every = (len(file.vectors),)
+    expected: dict[str, tuple[int, ...]] = {"query_weights": every, "document_weights": every}
+    expected |= {"positions": (DOCUMENT_TOKENS,), "linear": (len(FEATURES),), "edges": (bins - 1,)}
+    expected["residuals"] = (bins, file.residuals.size // bins)
+    for name, shape in expected.items():
+        if getattr(file, name).shape != shape:
+            raise ValueError(f"{name} of shape {getattr(file, name).shape}")
 
 
 def _open_tokenizer(text: str) -> Any:
+    """Raises ValueError for what is no tokenizer."""
     try:
         from tokenizers import Tokenizer
     except ImportError as error:
         raise ModelUnavailable("tokenizers is not installed; pip install 'es-rerank[onnx]'") from error
-    tokenizer = Tokenizer.from_str(text)
+    try:
+        tokenizer = Tokenizer.from_str(text)
+    except Exception as error:  # the package raises nothing more precise
+        raise ValueError(f"its tokenizer: {error}") from error
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer

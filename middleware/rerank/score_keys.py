@@ -14,7 +14,7 @@ from middleware.rerank.file_digest import file_digest
 
 _DIGEST_BYTES = 16
 # How the work is done, which no score depends on; where the model is, since a copy of it is the same model.
-_NOT_OF_THE_SCORE = {"source", "revision", "batch_tokens", "threads", "queue_limit"}
+_NOT_OF_THE_SCORE = {"source", "revision", "batch_tokens", "threads", "queue_limit", "document_bytes", "estimator"}
 _CAPITALS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ ÄÉÑØŠŽ ΑΒΓΣ АБВЯ"
 
 

@@ -15,12 +15,17 @@ import urllib3
 from contract_searches import ALIAS, DOCUMENTS, FIRST, MAPPING, SECOND, Search, searches, write_documents
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
+from tiny_estimator import save_estimator_for
 from tiny_model import save_tiny_bert
 
 from middleware.search.formats import read_media_type, read_text
 
 pytestmark = pytest.mark.integration
-WINDOWS = {"small": 4, "medium": 20, "large": 200}
+# Of the last the model reads a part: what the estimator says is chance, and its bounds hold as often as not.
+VARIANTS = {
+    **{name: {"window": window} for name, window in {"small": 4, "medium": 20, "large": 200}.items()},
+    "cascade": {"window": 30, "cascade": {"enabled": True, "page": 4, "depth": 20}},
+}
 _http = urllib3.PoolManager(maxsize=4, retries=False)
 
 
@@ -82,9 +87,10 @@ def node(engine_url: str) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def proxy(node: str, start_proxy_process: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
     model: Path = save_tiny_bert(tmp_path_factory.mktemp("contract-model"))
+    estimator = save_estimator_for(model, model.with_name("contract-estimator.npz"))
     configuration = {
         "upstream": {"urls": [node]},
-        "models": {"tiny": {"source": str(model)}},
+        "models": {"tiny": {"source": str(model), "estimator": str(estimator)}},
         "budget_ms": 60_000,
         "indices": {
             "contract": {
@@ -92,7 +98,7 @@ def proxy(node: str, start_proxy_process: Any, tmp_path_factory: pytest.TempPath
                 "template": "{title}[ | {brand}][ | {variants.size}][ | {maker.name}][ | {odd}]",
             }
         },
-        "variants": {"default": {}, **{name: {"window": window} for name, window in WINDOWS.items()}},
+        "variants": {"default": {"cascade": {"enabled": False}}, **VARIANTS},
     }
     return str(start_proxy_process(configuration, wait_for="ready").url)
 
@@ -136,6 +142,7 @@ def check_pages(node: str, proxy: str, search: Search, size: int, variant: str) 
         assert given_page.status == expected.status == 200, given_page.text
         reasons.append(given_page.headers.get("X-Rerank-Reason"))
         words.append(given_page.headers["X-Rerank"])
+        read_shares[variant, how_far(given_page)] += words[-1] == "applied"
         page, reference = given_page.parsed, expected.parsed
         assert without_hits(page) == without_hits(reference), (start, given_page.headers)
         for name in ("content-type", "content-encoding"):
@@ -154,6 +161,13 @@ def check_pages(node: str, proxy: str, search: Search, size: int, variant: str) 
     return reasons[0] or words[0]
 
 
+def how_far(answer: Answer) -> str:
+    """Whether the model read the whole window of the search."""
+    names = ("X-Rerank-Depth", "X-Rerank-Window")
+    read, window = (sum(map(int, answer.headers.get(name, "0").split(","))) for name in names)
+    return "whole" if read == window else "part" if read < window else "more than there is"
+
+
 def check_max_score(page: Any, scores: list[float], word: str, start: int) -> None:
     max_score = page.get("hits", {}).get("max_score")
     if word != "applied" or max_score is None:
@@ -170,9 +184,9 @@ def check_error(node: str, proxy: str, search: Search, size: int, variant: str, 
 
 
 outcomes: Counter[str] = Counter()
-pages = {"search": searches(), "size": st.sampled_from((7, 15, 50)), "variant": st.sampled_from(sorted(WINDOWS))}
+read_shares: Counter[tuple[str, str]] = Counter()
+pages = {"search": searches(), "size": st.sampled_from((7, 15, 50)), "variant": st.sampled_from(sorted(VARIANTS))}
 steady = settings(
-    deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=list(HealthCheck),
@@ -200,6 +214,9 @@ def test_most_of_the_searches_drawn_were_reranked() -> None:
     if not outcomes:
         pytest.skip("counts what the test above drew")
     assert outcomes["applied"] > outcomes.total() / 4, outcomes
+    with_cascade = read_shares["cascade", "part"], read_shares["cascade", "whole"]
+    assert with_cascade[0] > sum(with_cascade) / 4, read_shares
+    assert {variant for (variant, share), count in read_shares.items() if share == "part" and count} == {"cascade"}
 
 
 @pytest.mark.slow

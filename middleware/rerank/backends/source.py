@@ -69,7 +69,13 @@ def open_source(settings: ModelSettings, extra: str) -> Source:
         raise ModelUnavailable(f"{settings.source}: cannot be loaded: {error.reason}") from error
     except Exception as error:  # three libraries meet here, each with its own errors
         raise unloadable(settings.source, error) from error
-    return Source(name, settings, config, head, PairTokenizer(tokenizer, max_tokens(settings, config)))
+    return Source(
+        name,
+        settings,
+        config,
+        head,
+        PairTokenizer(tokenizer, max_tokens(settings, config), settings.document_bytes // 2),
+    )
 
 
 def origin(settings: ModelSettings) -> dict[str, Any]:
