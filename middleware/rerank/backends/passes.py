@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from middleware.rerank.backends import FloatArray, Tokens
 from middleware.rerank.backends.graph import BIAS, IDS, KINDS, PLACES, POSITIONS, SLOTS
 
-ROWS_PER_PASS = 320
+ROWS_PER_PASS = 384
 """Fewer: each operation's own cost shows; more: its input falls out of the cache."""
 
 COST_OF_A_PASS = 20
