@@ -17,9 +17,10 @@ from middleware.learning.evaluation import MAIN_MEASURE, evaluate
 from middleware.learning.export_texts import CatalogTexts, Judged
 from middleware.rerank.backends import Backend, FloatArray, load_backend
 from middleware.rerank.backends.calibration import CALIBRATION_FILE, export_folder, save_ranges
-from middleware.rerank.backends.graph import LOGITS, OBSERVED, Recipe
+from middleware.rerank.backends.graph import LOGITS, OBSERVED
 from middleware.rerank.backends.onnx import open_session
-from middleware.rerank.backends.padded import padded
+from middleware.rerank.backends.passes import one_pass
+from middleware.rerank.backends.recipe import Recipe
 from middleware.rerank.backends.source import open_source
 
 REPORT_FILE = "report.json"
@@ -103,7 +104,7 @@ def observe_ranges(settings: ModelSettings, catalog: CatalogTexts, step: Step) -
         step("calibrating", done, CALIBRATION_SEARCHES)
         for pair in source.tokenizer.encode(query, texts):
             # One pair at a time: padding has values too, which nothing ever reads.
-            for name, seen in zip(names, session.run(names, padded([pair])), strict=True):
+            for name, seen in zip(names, session.run(names, one_pass([pair])), strict=True):
                 key = name.removeprefix(OBSERVED)
                 largest[key] = np.maximum(largest.get(key, np.zeros_like(seen)), seen)
     return largest

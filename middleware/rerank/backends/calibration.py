@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from middleware.config import cache_dir
-from middleware.rerank.backends.graph import Ranges
+from middleware.rerank.backends.folding import Ranges
 from middleware.rerank.file_digest import file_digest
 
 CALIBRATION_FILE = "es_rerank_calibration.npz"

@@ -3,54 +3,42 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from middleware.errors import ModelUnavailable
 from middleware.rerank.backends.encoder import Array, Encoder, Layer, Linear, Norm
+from middleware.rerank.backends.folding import fold, quantised, smoothing_factors
+from middleware.rerank.backends.recipe import Recipe
 
-IDS, KINDS, BIAS, LOGITS = "input_ids", "token_type_ids", "attention_bias", "logits"
+IDS, KINDS, POSITIONS, PLACES, SLOTS = "input_ids", "token_type_ids", "position_ids", "places", "slots"
+BIAS, LOGITS = "attention_bias", "logits"
 MICROSOFT = "com.microsoft"
 OBSERVED = "largest."
 
-Ranges = Mapping[str, Array]
-"""Name of a linear operation -> largest magnitude seen in each column of its input, shape (inputs,)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """How the linear operations of the layers are computed; everything else is fp32.
-
-    "weights": 8-bit weights, one scale an output, in standard operations: how to multiply is left to the runtime.
-    "int8" without `ranges`: 8-bit activations too, one scale a token, found as it runs; in ONNX Runtime's operations.
-    "int8" with `ranges`: activation scales fixed beforehand, after smoothing (Xiao et al., SmoothQuant, ICML 2023) by
-    `smoothing` (0: none, 1: all of the columns' differences go into the weights), where `dynamic` does not name the
-    operation's kind. `weight_limit` 63 keeps sums of two products within 16 bits, for CPUs without VNNI.
-    `observe`: an output OBSERVED + name for each linear operation, for calibration.
-    """
-
-    arithmetic: Literal["fp32", "weights", "int8"] = "fp32"
-    ranges: Ranges | None = None
-    observe: bool = False
-    smoothing: float = 0.85
-    dynamic: frozenset[str] = frozenset({"down"})
-    weight_limit: int = 127
+EDITION = 2
+"""Counted up where lossy arithmetic gives other scores than before: part of a backend's name."""
 
 
 def build_graph(encoder: Encoder, recipe: Recipe) -> bytes:
     """The serialised ONNX model.
 
-    Inputs: IDS and KINDS, int64 (pairs, tokens); BIAS, float32 (pairs, 1, 1, tokens), 0 at a token and very negative at
-    padding. Output: LOGITS, float32 (pairs, labels). Raises ModelUnavailable when the onnx package is missing.
+    Inputs: IDS, KINDS and POSITIONS, int64 (rows,), of the tokens of all pairs; PLACES, int64 (pairs, slots), the row
+    that each slot of attention reads; BIAS, float32 (pairs, 1, 1, slots), 0 at a token and very negative at padding;
+    where the recipe is packed SLOTS, int64 (rows,), the slot of each row, counted over all pairs; where it is not, rows
+    are slots. Output: LOGITS, float32 (pairs, labels). Raises ModelUnavailable when the onnx package is missing.
     """
     try:
         import onnx
     except ImportError as error:
         raise ModelUnavailable("onnx is not installed; pip install 'es-rerank[onnx]'") from error
+    if recipe.ranges is not None:
+        encoder, ranges = fold(encoder, recipe.ranges, recipe.smoothing)
+        recipe = replace(recipe, ranges=ranges)
     return _Graph(onnx, encoder, recipe).build()
 
 
@@ -64,13 +52,12 @@ class _Graph:
         self._nodes: list[Any] = []
         self._constants: dict[str, NDArray[Any]] = {}
         self._outputs = [LOGITS]
-        self._by_pair_shape = ""
 
     def build(self) -> bytes:
-        state = self._embed()
+        state, bias = self._embed(), self._bias_by_query()
         *inner, last = self._encoder.layers
         for index, layer in enumerate(inner):
-            state = self._layer(f"{index}", layer, state)
+            state = self._layer(f"{index}", layer, state, bias)
         first = self._last_layer(f"{len(inner)}", last, state)
         pooled = self._node("Tanh", self._linear_fp32(self._encoder.pooler, first))
         self._node("Identity", self._linear_fp32(self._encoder.classifier, pooled), output=LOGITS)
@@ -78,16 +65,18 @@ class _Graph:
 
     def _serialised(self) -> bytes:
         helper, kinds = self._onnx.helper, self._onnx.TensorProto
+        by_row = (IDS, KINDS, POSITIONS, *([SLOTS] if self._recipe.packed else []))
         inputs = [
-            helper.make_tensor_value_info(IDS, kinds.INT64, ["pairs", "tokens"]),
-            helper.make_tensor_value_info(KINDS, kinds.INT64, ["pairs", "tokens"]),
-            helper.make_tensor_value_info(BIAS, kinds.FLOAT, ["pairs", 1, 1, "tokens"]),
+            *(helper.make_tensor_value_info(name, kinds.INT64, ["rows"]) for name in by_row),
+            helper.make_tensor_value_info(PLACES, kinds.INT64, ["pairs", "slots"]),
+            helper.make_tensor_value_info(BIAS, kinds.FLOAT, ["pairs", 1, 1, "slots"]),
         ]
         outputs = [helper.make_tensor_value_info(name, kinds.FLOAT, None) for name in self._outputs]
         constants = [self._onnx.numpy_helper.from_array(value, name) for name, value in self._constants.items()]
         graph = helper.make_graph(self._nodes, "cross-encoder", inputs, outputs, constants)
-        opsets = [helper.make_opsetid("", 21), helper.make_opsetid(MICROSOFT, 1)]
-        model = helper.make_model(graph, opset_imports=opsets, ir_version=10, producer_name="es-rerank")
+        opset, version = (23, 11) if self._recipe.packed else (21, 10)  # the oldest that will do; 23 has Attention
+        opsets = [helper.make_opsetid("", opset), helper.make_opsetid(MICROSOFT, 1)]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=version, producer_name="es-rerank")
         if model.ByteSize() >= 2**31:
             raise ModelUnavailable("its graph is beyond the 2 GiB that one ONNX file may have; use backend: torch")
         return bytes(model.SerializeToString())
@@ -106,50 +95,71 @@ class _Graph:
         return name
 
     def _embed(self) -> str:
-        """State of every token, (pairs * tokens, width)."""
+        """State of every row, (rows, width)."""
         encoder = self._encoder
         words = self._node("Gather", self._constant(encoder.words), IDS)
         kinds = self._node("Gather", self._constant(encoder.kinds), KINDS)
         positions = encoder.positions[encoder.first_position :]
-        # Padding may go a little beyond the model's positions (padded.py); nothing reads what comes of it.
+        # Padding may go a little beyond the model's positions (passes.py); nothing reads what comes of it.
         positions = np.vstack([positions, np.zeros((16, encoder.width), np.float32)])
-        length = self._node("Slice", self._node("Shape", IDS), *(self._constant([n], np.int64) for n in (1, 2)))
-        zero = self._constant([0], np.int64)
-        rows = self._node("Slice", self._constant(positions), zero, length, zero)
-        total = self._node("Add", self._node("Add", words, kinds), rows)
-        return self._norm(encoder.embedding_norm, self._reshape(total, [-1, encoder.width]))
+        rows = self._node("Gather", self._constant(positions), POSITIONS)
+        return self._norm(encoder.embedding_norm, self._node("Add", self._node("Add", words, kinds), rows))
+
+    def _bias_by_query(self) -> str:
+        """BIAS as the operation Attention wants it, (pairs, 1, slots, slots)."""
+        if not self._recipe.packed:
+            return BIAS
+        slots = self._node("Shape", PLACES, start=1)
+        return self._node("Expand", BIAS, self._node("Concat", slots, self._constant([1], np.int64), axis=0))
 
     def _reshape(self, value: str, shape: list[int]) -> str:
         return self._node("Reshape", value, self._constant(shape, np.int64))
 
     def _by_pair(self, value: str) -> str:
-        """(pairs * tokens, width) as (pairs, tokens, width)."""
-        if not self._by_pair_shape:
-            shape, width = self._node("Shape", IDS), self._constant([self._encoder.width], np.int64)
-            self._by_pair_shape = self._node("Concat", shape, width, axis=0)
-        return self._node("Reshape", value, self._by_pair_shape)
+        """(rows, width) as (pairs, slots, width)."""
+        if self._recipe.packed:
+            return self._node("Gather", value, PLACES)
+        shape = self._node("Concat", self._node("Shape", PLACES), self._constant([-1], np.int64), axis=0)
+        return self._node("Reshape", value, shape)
+
+    def _by_row(self, value: str) -> str:
+        """(pairs, slots, width) as (rows, width)."""
+        flat = self._reshape(value, [-1, self._encoder.width])
+        return self._node("Gather", flat, SLOTS) if self._recipe.packed else flat
 
     def _norm(self, norm: Norm, value: str) -> str:
         scale, shift = self._constant(norm.scale), self._constant(norm.shift)
         return self._node("LayerNormalization", value, scale, shift, axis=-1, epsilon=self._encoder.epsilon)
 
-    def _layer(self, name: str, layer: Layer, state: str) -> str:
-        width = self._encoder.width
-        asked, *rest = self._linear(f"{name}.qkv", (self._halved(layer.query), layer.key, layer.value), state)
-        query, key, value = (self._by_head(self._by_pair(part)) for part in (asked, *rest))
-        context = self._node("Transpose", self._attend(query, key, value), perm=[0, 2, 1, 3])
-        return self._after_attention(name, layer, self._reshape(context, [-1, width]), state)
+    def _layer(self, name: str, layer: Layer, state: str, bias: str) -> str:
+        parts = self._linear(f"{name}.qkv", (self._halved(layer.query), layer.key, layer.value), state)
+        query, key, value = (self._by_pair(part) for part in parts)
+        context = self._attend(query, key, value, bias)
+        return self._after_attention(name, layer, self._by_row(context), state)
 
     def _last_layer(self, name: str, layer: Layer, state: str) -> str:
-        """Only the state of each pair's first token, (pairs, width): the head reads no other."""
-        encoder = self._encoder
-        parts = self._linear(f"{name}.kv", (layer.key, layer.value), state)
-        key, value = (self._by_head(self._by_pair(part)) for part in parts)
-        first = self._node("Gather", self._by_pair(state), self._constant(0, np.int64), axis=1)
-        (asked,) = self._linear(f"{name}.q", (self._halved(layer.query),), first)
-        query = self._reshape(asked, [-1, encoder.heads, 1, encoder.width // encoder.heads])
-        context = self._reshape(self._attend(query, key, value), [-1, encoder.width])
+        """Only the state of each pair's first token, (pairs, width): the head reads no other.
+
+        With one query a pair it is less work to take that back through the weights of the keys than to compute keys,
+        and to mix states than values; a key's bias adds the same to all of a query's matches, so nothing.
+        """
+        heads, width = self._encoder.heads, self._encoder.width
+        states = self._by_pair(state)
+        first = self._node("Gather", states, self._constant(0, np.int64), axis=1)
+        (query,) = self._linear(f"{name}.q", (self._halved(layer.query),), first)
+        by_head = (heads, width // heads, width)
+        asked = self._each_head(self._reshape(query, [-1, heads, width // heads]), layer.key.weight.T.reshape(by_head))
+        matches = self._node("MatMul", asked, self._node("Transpose", states, perm=[0, 2, 1]))
+        bias = self._node("Squeeze", BIAS, self._constant([1], np.int64))
+        mixed = self._node("MatMul", self._node("Softmax", self._node("Add", matches, bias), axis=-1), states)
+        values = self._each_head(mixed, layer.value.weight.T.reshape(by_head).transpose(0, 2, 1))
+        context = self._node("Add", self._reshape(values, [-1, width]), self._constant(layer.value.bias))
         return self._after_attention(name, layer, context, first)
+
+    def _each_head(self, value: str, weights: Array) -> str:
+        """(pairs, heads, inputs) times (heads, inputs, outputs) to (pairs, heads, outputs)."""
+        product = self._node("MatMul", self._node("Transpose", value, perm=[1, 0, 2]), self._constant(weights))
+        return self._node("Transpose", product, perm=[1, 0, 2])
 
     def _halved(self, query: Linear) -> Linear:
         """The query's part with the 1 / sqrt(size of a head) of attention in it."""
@@ -161,10 +171,15 @@ class _Graph:
         heads = self._encoder.heads
         return self._node("Transpose", self._reshape(value, [0, 0, heads, -1]), perm=[0, 2, 1, 3])
 
-    def _attend(self, query: str, key: str, value: str) -> str:
+    def _attend(self, query: str, key: str, value: str, bias: str) -> str:
+        """All of (pairs, slots, width)."""
+        if self._recipe.packed:
+            heads = self._encoder.heads
+            return self._node("Attention", query, key, value, bias, scale=1.0, q_num_heads=heads, kv_num_heads=heads)
+        query, key, value = (self._by_head(part) for part in (query, key, value))
         matches = self._node("MatMul", query, self._node("Transpose", key, perm=[0, 1, 3, 2]))
-        shares = self._node("Softmax", self._node("Add", matches, BIAS), axis=-1)
-        return self._node("MatMul", shares, value)
+        shares = self._node("Softmax", self._node("Add", matches, bias), axis=-1)
+        return self._node("Transpose", self._node("MatMul", shares, value), perm=[0, 2, 1, 3])
 
     def _after_attention(self, name: str, layer: Layer, context: str, state: str) -> str:
         (attended,) = self._linear(f"{name}.attended", (layer.attended,), context)
@@ -212,9 +227,10 @@ class _Graph:
         inputs = linears[0].weight.shape[0]
         codes = self._node("QuantizeLinear", value, scale, zeros, axis=1, block_size=inputs)
         products = [self._multiply(codes, zero, linear.weight, 1.0) for linear in linears]
+        scaled = [self._node("Mul", product, scale) for product in products]
         return [
-            self._node("Add", self._node("Mul", product, scale), self._constant(linear.bias))
-            for product, linear in zip(products, linears, strict=True)
+            self._node("Add", value, self._constant(linear.bias)) if linear.bias.any() else value
+            for value, linear in zip(scaled, linears, strict=True)
         ]
 
     def _linear_fixed(self, linears: Sequence[Linear], value: str, largest: Array) -> list[str]:
@@ -232,18 +248,3 @@ class _Graph:
         inputs += [self._constant(zero, np.uint8), ""]
         inputs += [self._constant(bias)] if bias is not None else []
         return self._node("MatMulIntegerToFloat", *inputs, domain=MICROSOFT)
-
-
-def quantised(weight: Array, limit: int) -> tuple[NDArray[np.int8], Array]:
-    """Codes in [-limit, limit] and the scale of each output: weight ~ codes * scales, shape (inputs, outputs)."""
-    scales = np.maximum(np.abs(weight).max(axis=0), 1e-9) / limit
-    return np.round(weight / scales).astype(np.int8), scales.astype(np.float32)
-
-
-def smoothing_factors(largest: Array, weight: Array, strength: float) -> Array:
-    """What each column of the input is divided by, and each row of the weight multiplied by, shape (inputs,)."""
-    if not strength:
-        return np.ones_like(largest)
-    rows = np.maximum(np.abs(weight).max(axis=1), 1e-5)
-    factors = np.maximum(largest, 1e-5) ** strength / rows ** (1 - strength)
-    return np.asarray(factors / np.exp(np.log(factors).mean()), dtype=np.float32)

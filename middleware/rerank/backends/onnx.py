@@ -10,9 +10,10 @@ from middleware.errors import ModelUnavailable
 from middleware.rerank.backends import BATCH_TOKENS, FloatArray, Tokens
 from middleware.rerank.backends.calibration import digest_ranges, find_ranges
 from middleware.rerank.backends.encoder import read_encoder
-from middleware.rerank.backends.graph import LOGITS, Recipe, build_graph
-from middleware.rerank.backends.padded import Arrays, in_passes
+from middleware.rerank.backends.graph import EDITION, LOGITS, build_graph
+from middleware.rerank.backends.passes import Arrays, in_passes
 from middleware.rerank.backends.processor import cpu_workers, this_processor
+from middleware.rerank.backends.recipe import Recipe
 from middleware.rerank.backends.source import Source, open_source, unloadable
 
 
@@ -32,7 +33,7 @@ class OnnxBackend:
         self.workers = cpu_workers(settings.threads)
         recipe = recipe or (_int8_recipe(source) if int8 else Recipe())
         self.calibrated = recipe.ranges is not None
-        self.name = "onnx int8" if recipe.arithmetic == "int8" else "onnx fp32"
+        self.name = f"onnx int8, edition {EDITION}" if recipe.arithmetic == "int8" else "onnx fp32"
         if recipe.ranges is not None:
             self.name += f", calibration {digest_ranges(recipe.ranges)}"
         self._session = open_session(source, recipe, self.threads)
@@ -51,6 +52,7 @@ def open_session(source: Source, recipe: Recipe, threads: int = 1) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = threads
     options.log_severity_level = 3
+    options.enable_mem_pattern = False  # no two passes have the same shape
     try:
         graph = build_graph(read_encoder(source.config, source.weight_files), recipe)
         return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

@@ -10,9 +10,10 @@ from middleware.config import ModelSettings
 from middleware.errors import ModelUnavailable
 from middleware.rerank.backends import BATCH_TOKENS, FloatArray, Tokens
 from middleware.rerank.backends.encoder import read_encoder
-from middleware.rerank.backends.graph import Recipe, build_graph
-from middleware.rerank.backends.padded import Arrays, in_passes
+from middleware.rerank.backends.graph import EDITION, build_graph
+from middleware.rerank.backends.passes import Arrays, Layout, in_passes
 from middleware.rerank.backends.processor import cpu_workers
+from middleware.rerank.backends.recipe import Recipe
 from middleware.rerank.backends.source import open_source, unloadable
 
 OpenvinoPrecision = Literal["fp32", "bf16", "int8"]
@@ -21,7 +22,7 @@ _GROUP = 32
 """Activations that share a scale."""
 
 # OpenVINO makes code for every shape that it meets, and keeps it: without rounding it would never be done with that.
-_LENGTH_STEP = 8
+_LAYOUT = Layout(packed=False, step=8)
 
 
 class OpenvinoBackend:
@@ -41,8 +42,8 @@ class OpenvinoBackend:
         self.encode = source.tokenizer.encode
         self._head = source.head
         self.workers = cpu_workers(settings.threads)
-        self.name = f"openvino {precision}"
-        recipe = Recipe(arithmetic="weights" if precision == "int8" else "fp32")
+        self.name = f"openvino {precision}" if precision == "fp32" else f"openvino {precision}, edition {EDITION}"
+        recipe = Recipe(arithmetic="weights" if precision == "int8" else "fp32", packed=False)
         try:
             graph = build_graph(read_encoder(source.config, source.weight_files), recipe)
             core = openvino.Core()
@@ -62,7 +63,7 @@ class OpenvinoBackend:
         }
 
     def score(self, batch: Sequence[Tokens]) -> FloatArray:
-        return self._head.scores(in_passes(batch, self._logits, _LENGTH_STEP))
+        return self._head.scores(in_passes(batch, self._logits, _LAYOUT))
 
     def _logits(self, arrays: Arrays) -> FloatArray:
         request = getattr(self._requests, "mine", None)
