@@ -155,8 +155,8 @@ def contestants(
         return started.score
 
     loaders: dict[str, Callable[[], Timed]] = {REFERENCE: lambda: timed(sentence_transformers(folder, threads), clock)}
-    loaders |= {name: lambda name=name: peer(name) for name in PEERS}  # type: ignore[misc]
-    loaders |= {name: lambda name=name: timed(engine(folder, threads, name), clock) for name in OURS}  # type: ignore[misc]
+    loaders |= {name: lambda name=name: peer(name) for name in PEERS}
+    loaders |= {name: lambda name=name: timed(engine(folder, threads, name), clock) for name in OURS}
     found = []
     for name, load in loaders.items():
         try:
@@ -199,7 +199,7 @@ def engine(folder: Path, threads: int, name: str) -> Score:
 
     backend, precision, _ = OURS[name]
     settings = {"backend": backend, "precision": precision, "threads": threads, "max_tokens": MAX_TOKENS}
-    running = Engine(ModelSettings(source=str(folder), device="cpu", **settings))  # type: ignore[arg-type]
+    running = Engine(ModelSettings(source=str(folder), device="cpu", **settings))
     running.start()
     while not running.ready:
         if running.error:

@@ -160,7 +160,7 @@ def sentence_transformers_onnx(folder: Path, threads: int) -> Score:
     model = CrossEncoder(str(folder), device="cpu", backend="onnx", model_kwargs=kind)
 
     def score(query: str, texts: Sequence[str]) -> Sequence[float]:
-        return model.predict([(query, text) for text in texts], show_progress_bar=False)  # type: ignore[no-any-return]
+        return model.predict([(query, text) for text in texts], show_progress_bar=False)
 
     return score
 
