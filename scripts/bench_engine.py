@@ -41,6 +41,7 @@ from bench_engine_models import (  # noqa: E402
     calibrate,
     complete_for_peers,
     product_texts,
+    start_engine,
     starter_model,
 )
 from bench_engine_peers import PEERS, Score, start_peer  # noqa: E402
@@ -117,7 +118,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--judgments", type=Path, default=CHORUS / "judgments_dev.csv")
     parser.add_argument("--model", type=Path, help="a trained cross-encoder; default: the demo's, where it is trained")
     parser.add_argument("--no-quality", action="store_true")
-    parser.add_argument("--invented", type=int, default=600, help="searches invented from the demo catalogue")
+    parser.add_argument("--invented", type=int, default=300, help="searches made from the demo catalogue")
     parser.add_argument(
         "--cpu-time",
         action="store_true",
@@ -194,17 +195,9 @@ def sentence_transformers(folder: Path, threads: int) -> Score:
 
 
 def engine(folder: Path, threads: int, name: str) -> Score:
-    """Our whole engine: queue, workers, batches."""
-    from middleware.rerank.engine import Engine
-
     backend, precision, _ = OURS[name]
     settings = {"backend": backend, "precision": precision, "threads": threads, "max_tokens": MAX_TOKENS}
-    running = Engine(ModelSettings(source=str(folder), device="cpu", **settings))
-    running.start()
-    while not running.ready:
-        if running.error:
-            raise RuntimeError(running.error)
-        time.sleep(0.02)
+    running = start_engine(ModelSettings(source=str(folder), device="cpu", **settings))
     return lambda query, texts: running.score(query, texts, budget_ms=600_000)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from middleware.config import ModelSettings
+from middleware.rerank.engine import Engine
 
 CHORUS = Path(__file__).resolve().parents[2] / "shared" / "data" / "chorus"
 MAX_TOKENS = 128
@@ -62,6 +64,17 @@ def calibrate(folder: Path, texts: Mapping[str, str]) -> None:
         print(f"(not calibrated: {error.reason})\n")
         return
     save_ranges(ranges, folder / CALIBRATION_FILE)
+
+
+def start_engine(settings: ModelSettings) -> Engine:
+    """Our whole engine: queue, workers, batches. Raises RuntimeError where its model cannot be loaded."""
+    running = Engine(settings)
+    running.start()
+    while not running.ready:
+        if running.error:
+            raise RuntimeError(running.error)
+        time.sleep(0.02)
+    return running
 
 
 def complete_for_peers(folder: Path) -> None:

@@ -10,19 +10,19 @@ from pathlib import Path
 
 import numpy as np
 from bench_engine_judged import PRODUCTS, Judged, chorus_judged, demo_judged, invented_judged
+from bench_engine_models import start_engine
 
 from middleware.config import ModelSettings, cache_dir
-from middleware.errors import ModelUnavailable
 from middleware.learning.evaluation import Comparison, compare
 from middleware.learning.export import kendall_tau
-from middleware.rerank.backends import FloatArray, load_backend
+from middleware.rerank.backends import FloatArray
 
 Contestants = Mapping[str, tuple[str, str, str]]
 """Label -> backend, precision, number format."""
 Calibrate = Callable[[Path, Mapping[str, str]], None]
 Scores = Mapping[str, Sequence[FloatArray]]
 """Label of the judged set -> the scores of each of its searches."""
-EXACT = "torch exact (fp32)"
+SEARCHES_AT_ONCE = 4
 
 
 def quality_table(
@@ -47,39 +47,51 @@ def quality_table(
         for file in trained.iterdir():
             (folder / file.name).symlink_to(file.resolve())
         calibrate(folder, {text: text for sets in judged.values() for _, documents in sets for text in documents})
-        scores = {name: found for name in ours if (found := score_all(folder, judged, *ours[name][:2]))}
-    print_quality(scores, judged)
+        print_quality(folder, judged, ours)
 
 
 def score_all(folder: Path, judged: Mapping[str, Judged], backend: str, precision: str) -> Scores | None:
     """None where the backend is not installed, which the table of speeds has said."""
     try:
-        loaded = load_backend(ModelSettings(source=str(folder), backend=backend, precision=precision, device="cpu"))
-    except ModelUnavailable:
+        engine = start_engine(ModelSettings(source=str(folder), backend=backend, precision=precision, device="cpu"))
+    except RuntimeError:
         return None
-    with ThreadPoolExecutor(loaded.workers) as pool:
-        return {
-            label: list(pool.map(loaded.score, [loaded.encode(query, list(grades)) for query, grades in sets]))
-            for label, sets in judged.items()
-        }
+
+    def score(search: tuple[str, Mapping[str, int]]) -> FloatArray:
+        return engine.score(search[0], list(search[1]), budget_ms=600_000)
+
+    with ThreadPoolExecutor(SEARCHES_AT_ONCE) as pool:
+        found = {label: list(pool.map(score, searches)) for label, searches in judged.items()}
+    engine.stop()
+    return found
 
 
-def print_quality(scores: Mapping[str, Scores], judged: Mapping[str, Judged]) -> None:
+def print_quality(folder: Path, judged: Mapping[str, Judged], ours: Contestants) -> None:
+    """Row by row, each when it is known; the first of `ours` is what the others are compared with."""
     print("| | " + " | ".join(f"{label}: tau | nDCG@10 lost (95 %)" for label in judged) + " |")
     print("|---|" + "---|---|" * len(judged))
-    for name, found in scores.items():
-        cells = [loss(scores[EXACT][label], found[label], sets) for label, sets in judged.items()]
-        print(f"| {name} | " + " | ".join(cells) + " |")
+    exact: Scores = {}
+    for name, (backend, precision, _) in ours.items():
+        found = score_all(folder, judged, backend, precision)
+        exact = exact or found or {}
+        if found:
+            cells = [loss(exact[label], found[label], searches) for label, searches in judged.items()]
+            print(f"| {name} | " + " | ".join(cells) + " |")
+    print_searches(exact, judged)
+
+
+def print_searches(exact: Scores, judged: Mapping[str, Judged]) -> None:
     described = []
-    for label, sets in judged.items():
-        mean = difference(scores[EXACT][label], scores[EXACT][label], sets).before.mean["nDCG@10"]
-        documents = np.mean([len(grades) for _, grades in sets])
-        described.append(f"{label}: {len(sets)} searches, {documents:.0f} documents each, {mean:.3f}")
-    print(f"\nSearches, and nDCG@10 of {EXACT}: {'; '.join(described)}.")
+    for label, searches in judged.items():
+        documents = np.mean([len(grades) for _, grades in searches])
+        mean = difference(exact[label], exact[label], searches).before.mean["nDCG@10"]
+        described.append(f"{label}: {len(searches)} searches, {documents:.0f} documents each, {mean:.3f}")
+    print(f"\nSearches, and nDCG@10 of the first row: {'; '.join(described)}.")
     if "invented" in judged:
         print(
-            "Invented: from the demo catalogue, of the kind that the demo's model was trained on, but under another seed, "
-            f"with no text of its training among them; of each, {PRODUCTS} products that share its words, graded by rule."
+            "Invented: from the demo catalogue, of the kind that the demo's model was trained on, but under another "
+            "seed, with no text of its training among them; of each, "
+            f"{PRODUCTS} products that share its words, graded by rule."
         )
 
 
