@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import platform
 import random
 import sys
 import tempfile
@@ -28,7 +27,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -41,11 +39,12 @@ from bench_engine_models import (  # noqa: E402
     calibrate,
     complete_for_peers,
     product_texts,
+    sentence_transformers,
     start_engine,
     starter_model,
 )
 from bench_engine_peers import PEERS, Score, start_peer  # noqa: E402
-from bench_engine_rates import matrix_rates  # noqa: E402
+from bench_engine_rates import matrix_rates, processor_name  # noqa: E402
 
 from middleware.config import ModelSettings  # noqa: E402
 
@@ -127,14 +126,6 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def processor_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor()
-
-
 def speed_tables(folder: Path, texts: Mapping[str, str], threads: int, options: argparse.Namespace) -> None:
     counted = "process_time" if options.cpu_time else "perf_counter"
     with ExitStack() as processes:
@@ -179,19 +170,6 @@ def timed(score: Score, clock: Callable[[], float]) -> Timed:
         return clock() - start, scores
 
     return run
-
-
-def sentence_transformers(folder: Path, threads: int) -> Score:
-    import torch
-    from sentence_transformers import CrossEncoder
-
-    model = CrossEncoder(str(folder), device="cpu", max_length=MAX_TOKENS)
-
-    def score(query: str, texts: Sequence[str]) -> Any:
-        torch.set_num_threads(threads)
-        return model.predict([(query, text) for text in texts], show_progress_bar=False)
-
-    return score
 
 
 def engine(folder: Path, threads: int, name: str) -> Score:

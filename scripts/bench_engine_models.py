@@ -6,7 +6,7 @@ import gzip
 import json
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,19 @@ def calibrate(folder: Path, texts: Mapping[str, str]) -> None:
         print(f"(not calibrated: {error.reason})\n")
         return
     save_ranges(ranges, folder / CALIBRATION_FILE)
+
+
+def sentence_transformers(folder: Path, threads: int) -> Callable[[str, Sequence[str]], Any]:
+    import torch
+    from sentence_transformers import CrossEncoder
+
+    model = CrossEncoder(str(folder), device="cpu", max_length=MAX_TOKENS)
+
+    def score(query: str, texts: Sequence[str]) -> Any:
+        torch.set_num_threads(threads)
+        return model.predict([(query, text) for text in texts], show_progress_bar=False)
+
+    return score
 
 
 def start_engine(settings: ModelSettings) -> Engine:

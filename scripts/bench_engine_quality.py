@@ -100,8 +100,8 @@ def loss(exact: Sequence[FloatArray], found: Sequence[FloatArray], judged: Judge
     tau = np.mean([kendall_tau(a, b) for a, b in zip(exact, found, strict=True)])
     compared = difference(exact, found, judged)
     base = compared.before.mean["nDCG@10"]
-    low, high = (-100 * bound / base for bound in compared.interval[::-1])
-    return f"{tau:.3f} | {-100 * compared.difference / base:+.2f} % ({low:+.2f} to {high:+.2f})"
+    low, high = (0.0 - 100 * bound / base for bound in compared.interval[::-1])
+    return f"{tau:.3f} | {0.0 - 100 * compared.difference / base:+.2f} % ({low:+.2f} to {high:+.2f})"
 
 
 def difference(exact: Sequence[FloatArray], found: Sequence[FloatArray], judged: Judged) -> Comparison:

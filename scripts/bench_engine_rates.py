@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 ROWS, INNER, COLUMNS = 1024, 384, 1536
+
+
+def processor_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()
 
 
 def matrix_rates(clock: Callable[[], float]) -> dict[str, float]:
