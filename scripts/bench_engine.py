@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What scoring costs: sentence-transformers, FlashRank, infinity and our engine on each backend, in interleaved rounds.
 
-    scripts/bench_engine.py                      # some 10 minutes; prints Markdown; skips what is not installed
+    scripts/bench_engine.py                      # some 12 minutes; prints Markdown; skips what is not installed
     scripts/bench_engine.py --rounds 3 --documents 50 --threads 1
     scripts/bench_engine.py --peer-python PATH   # where FlashRank and infinity are, see bench_engine_peers.py
     scripts/bench_engine.py --model FOLDER       # tau and nDCG@10 with this trained model instead of the demo's
@@ -117,7 +117,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--judgments", type=Path, default=CHORUS / "judgments_dev.csv")
     parser.add_argument("--model", type=Path, help="a trained cross-encoder; default: the demo's, where it is trained")
     parser.add_argument("--no-quality", action="store_true")
-    parser.add_argument("--invented", type=int, default=300, help="searches made from the demo catalogue")
+    parser.add_argument("--invented", type=int, default=600, help="searches made from the demo catalogue")
     parser.add_argument(
         "--cpu-time",
         action="store_true",
