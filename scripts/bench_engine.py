@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """What scoring costs: sentence-transformers, FlashRank, infinity and our engine on each backend, in interleaved rounds.
 
-    scripts/bench_engine.py                      # some 5 minutes; prints Markdown; skips what is not installed
+    scripts/bench_engine.py                      # some 12 minutes; prints Markdown; skips what is not installed
     scripts/bench_engine.py --rounds 3 --documents 50 --threads 1
+    scripts/bench_engine.py --peer-python PATH   # where FlashRank and infinity are, see bench_engine_peers.py
     scripts/bench_engine.py --model FOLDER       # tau and nDCG@10 with this trained model instead of the demo's
 
 Speed: all-MiniLM-L6-v2 with a head of one label, real product texts, a whole search from texts to scores. Each round
@@ -14,31 +15,40 @@ of the same number format reached in the same round, on as many threads.
 from __future__ import annotations
 
 import argparse
-import gzip
-import json
 import logging
 import os
-import platform
 import random
 import sys
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 REPO = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPO))
 
+from bench_engine_models import (  # noqa: E402
+    CHORUS,
+    MAX_TOKENS,
+    calibrate,
+    complete_for_peers,
+    product_texts,
+    sentence_transformers,
+    start_engine,
+    starter_model,
+)
+from bench_engine_peers import PEERS, Score, start_peer  # noqa: E402
+from bench_engine_rates import matrix_rates, processor_name  # noqa: E402
+
 from middleware.config import ModelSettings  # noqa: E402
 
-CHORUS = REPO.parent / "shared" / "data" / "chorus"
 QUERY = "wireless headphones"
-MAX_TOKENS = 128
 REFERENCE = "sentence-transformers fp32"
 OURS = {  # label -> backend, precision, the number format whose matrix rate bounds it
     "torch exact (fp32)": ("torch", "exact", "fp32"),
@@ -50,9 +60,8 @@ OURS = {  # label -> backend, precision, the number format whose matrix rate bou
     "onnx fast (int8)": ("onnx", "fast", "int8"),
 }
 
-Score = Callable[[str, Sequence[str]], Any]
-
-clock = time.perf_counter
+Timed = Callable[[str, Sequence[str]], tuple[float, Sequence[float]]]
+"""(query, document texts) -> seconds, scores."""
 
 
 @dataclass(frozen=True)
@@ -60,27 +69,36 @@ class Contestant:
     """Something that scores; `bound` is the number format of its matrix products, where we know it."""
 
     name: str
-    score: Score
+    score: Timed
     bound: str | None = None
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """What was measured: by contestant, by number format, and the tokens of each round's pairs without padding."""
+
+    documents: int
+    seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    rates: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    tokens: list[int] = field(default_factory=list)
 
 
 def main() -> None:
     options = arguments()
-    if options.cpu_time:
-        global clock
-        clock = time.process_time
     logging.disable(logging.WARNING)
     sys.stdout.reconfigure(line_buffering=True)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    counted = "CPU time" if options.cpu_time else "wall time"
     load = os.getloadavg()[0]
+    counted = "CPU time" if options.cpu_time else "wall time"
     print(f"Machine: {processor_name()}, {os.cpu_count()} cores, load {load:.1f} at the start; {counted}\n")
-    with tempfile.TemporaryDirectory() as scratch:
-        texts = product_texts(options.products)
-        folder = starter_model(Path(scratch) / "minilm")
-        calibrate(folder, texts)
-        for threads in options.threads if options.rounds else ():
-            speed_table(contestants(folder, threads), texts, threads, options)
+    texts = product_texts(options.products)
+    if options.rounds:
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = starter_model(Path(scratch) / "minilm")
+            calibrate(folder, texts)
+            complete_for_peers(folder)
+            for threads in options.threads:
+                speed_tables(folder, texts, threads, options)
     if not options.no_quality:
         from bench_engine_quality import quality_table
 
@@ -92,289 +110,132 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=15, help="0: no speed, only quality")
     parser.add_argument("--documents", type=int, nargs="+", default=[50, 100])
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument(
+        "--peer-python", type=Path, nargs="+", default=[Path(sys.executable)], help="who runs the peers"
+    )
     parser.add_argument("--products", type=Path, default=CHORUS / "products.jsonl.gz")
     parser.add_argument("--judgments", type=Path, default=CHORUS / "judgments_dev.csv")
     parser.add_argument("--model", type=Path, help="a trained cross-encoder; default: the demo's, where it is trained")
     parser.add_argument("--no-quality", action="store_true")
+    parser.add_argument("--invented", type=int, default=600, help="searches made from the demo catalogue")
     parser.add_argument(
         "--cpu-time",
         action="store_true",
-        help="count the CPU time of this process, not the wall's: for one thread on a machine that others use",
+        help="count the CPU time of each process, not the wall's: for one thread on a machine that others use",
     )
     return parser.parse_args()
 
 
-def processor_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor()
+def speed_tables(folder: Path, texts: Mapping[str, str], threads: int, options: argparse.Namespace) -> None:
+    counted = "process_time" if options.cpu_time else "perf_counter"
+    with ExitStack() as processes:
+        entries = contestants(folder, threads, counted, options.peer_python, processes)
+        print_agreement(entries, texts)
+        for documents in options.documents:
+            measured = measure(entries, texts, documents, options.rounds, getattr(time, counted))
+            print_speed(entries, measured, threads)
 
 
-def product_texts(path: Path) -> dict[str, str]:
-    """Texts by product id: the Chorus catalogue's, or the demo's where that is not there."""
-    if path.is_file():
-        with gzip.open(path, "rt", encoding="utf-8") as lines:
-            return {p["id"]: text_of(p, "name", "short_description") for p in map(json.loads, lines)}
-    print(f"({path} is not there: texts of the demo catalogue)\n")
-    from middleware.catalog.demo import generate
+def contestants(
+    folder: Path, threads: int, counted: str, pythons: Sequence[Path], processes: ExitStack
+) -> Sequence[Contestant]:
+    clock = getattr(time, counted)
 
-    return {p["id"]: text_of(p, "title", "brand", "description") for p in generate().products}
+    def peer(name: str) -> Timed:
+        started = start_peer(pythons, name, folder, threads, counted)
+        processes.callback(started.close)
+        return started.score
 
-
-def text_of(product: Mapping[str, Any], *fields: str) -> str:
-    return " | ".join(str(product[field]) for field in fields if product.get(field))
-
-
-def starter_model(folder: Path) -> Path:
-    """all-MiniLM-L6-v2 with a head of random weights: what a model says does not change what it costs."""
-    import torch
-    import transformers
-
-    from middleware.learning.starter import starter_folder
-
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
-    torch.manual_seed(0)
-    model = transformers.AutoModelForSequenceClassification.from_pretrained(starter_folder(), num_labels=1)
-    torch.nn.init.normal_(model.classifier.weight, std=0.05)
-    model.save_pretrained(folder)
-    transformers.AutoTokenizer.from_pretrained(starter_folder()).save_pretrained(folder)
-    return folder
-
-
-def calibrate(folder: Path, texts: Mapping[str, str]) -> None:
-    """What `es-rerank models export` does, kept beside the weights."""
-    from middleware.errors import ModelUnavailable
-    from middleware.learning.export import observe_ranges
-    from middleware.learning.export_texts import CatalogTexts
-    from middleware.rerank.backends.calibration import CALIBRATION_FILE, save_ranges
-
-    settings = ModelSettings(source=str(folder), max_tokens=MAX_TOKENS, device="cpu")
-    try:
-        ranges = observe_ranges(settings, CatalogTexts(texts, ""), lambda *_: None)
-    except ModelUnavailable as error:
-        print(f"(not calibrated: {error.reason})\n")
-        return
-    save_ranges(ranges, folder / CALIBRATION_FILE)
-
-
-def contestants(folder: Path, threads: int) -> list[Contestant]:
+    loaders: dict[str, Callable[[], Timed]] = {REFERENCE: lambda: timed(sentence_transformers(folder, threads), clock)}
+    loaders |= {name: lambda name=name: peer(name) for name in PEERS}
+    loaders |= {name: lambda name=name: timed(engine(folder, threads, name), clock) for name in OURS}
     found = []
-    for name, load in {
-        REFERENCE: lambda: sentence_transformers(folder, threads, "torch"),
-        "sentence-transformers ONNX int8": lambda: sentence_transformers(folder, threads, "onnx"),
-        "FlashRank": lambda: flashrank(threads),
-        "infinity": lambda: infinity(folder, threads),
-    }.items():
+    for name, load in loaders.items():
         try:
-            found.append(Contestant(name, load()))
+            found.append(Contestant(name, load(), OURS[name][2] if name in OURS else None))
         except Exception as error:  # noqa: BLE001 - whatever is not installed or cannot be loaded is left out
-            print(f"(left out: {name}: {str(error).strip().splitlines()[0][:100]})")
-    for name, (backend, precision, bound) in OURS.items():
-        settings = ModelSettings(
-            source=str(folder),
-            backend=backend,
-            precision=precision,
-            threads=threads,
-            max_tokens=MAX_TOKENS,
-            device="cpu",
-        )
-        try:
-            found.append(Contestant(name, engine(settings), bound))
-        except Exception as error:  # noqa: BLE001
-            print(f"(left out: {name}: {str(error).strip().splitlines()[0][:100]})")
-    print()
+            tell_left_out(name, str(error).strip().splitlines()[0])
     return found
 
 
-def sentence_transformers(folder: Path, threads: int, runtime: str) -> Score:
-    import torch
-    from sentence_transformers import CrossEncoder
-
-    kind: dict[str, Any] = {}
-    if runtime == "onnx":
-        import onnxruntime
-        from sentence_transformers import export_dynamic_quantized_onnx_model
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        exported = CrossEncoder(str(folder), backend="onnx", device="cpu", model_kwargs={"export": True})
-        quantised = folder.parent / "st-onnx"
-        exported.save_pretrained(str(quantised))
-        export_dynamic_quantized_onnx_model(exported, "avx512_vnni", str(quantised))
-        file = "onnx/model_qint8_avx512_vnni.onnx"
-        folder, kind = quantised, {"backend": "onnx", "model_kwargs": {"file_name": file, "session_options": options}}
-    model = CrossEncoder(str(folder), device="cpu", max_length=MAX_TOKENS, **kind)
-
-    def score(query: str, texts: Sequence[str]) -> Any:
-        torch.set_num_threads(threads)
-        return model.predict([(query, text) for text in texts], show_progress_bar=False)
-
-    return score
+@cache
+def tell_left_out(name: str, reason: str) -> None:
+    print(f"(left out: {name}: {reason})\n")
 
 
-def flashrank(threads: int) -> Score:
-    os.environ["OMP_NUM_THREADS"] = str(threads)
-    from flashrank import Ranker, RerankRequest
+def timed(score: Score, clock: Callable[[], float]) -> Timed:
+    def run(query: str, texts: Sequence[str]) -> tuple[float, Sequence[float]]:
+        start = clock()
+        scores = score(query, texts)
+        return clock() - start, scores
 
-    ranker = Ranker(max_length=MAX_TOKENS)
-
-    def score(query: str, texts: Sequence[str]) -> Any:
-        return ranker.rerank(RerankRequest(query=query, passages=[{"text": text} for text in texts]))
-
-    return score
+    return run
 
 
-def infinity(folder: Path, threads: int) -> Score:
-    import torch
-    from infinity_emb import EngineArgs, SyncEngineArray
-
-    array = SyncEngineArray.from_args([EngineArgs(model_name_or_path=str(folder), engine="torch", device="cpu")])
-
-    def score(query: str, texts: Sequence[str]) -> Any:
-        torch.set_num_threads(threads)
-        return array.rerank(model=str(folder), query=query, docs=list(texts)).result()
-
-    return score
-
-
-def engine(settings: ModelSettings) -> Score:
-    """Our whole engine: queue, workers, batches."""
-    from middleware.rerank.engine import Engine
-
-    running = Engine(settings)
-    running.start()
-    while not running.ready:
-        if running.error:
-            raise RuntimeError(running.error)
-        time.sleep(0.02)
+def engine(folder: Path, threads: int, name: str) -> Score:
+    backend, precision, _ = OURS[name]
+    settings = {"backend": backend, "precision": precision, "threads": threads, "max_tokens": MAX_TOKENS}
+    running = start_engine(ModelSettings(source=str(folder), device="cpu", **settings))
     return lambda query, texts: running.score(query, texts, budget_ms=600_000)
 
 
-def speed_table(
-    entries: Sequence[Contestant], texts: Mapping[str, str], threads: int, options: argparse.Namespace
-) -> None:
+def print_agreement(entries: Sequence[Contestant], texts: Mapping[str, str]) -> None:
+    """Whether all have read the same weights: their order of one search's documents against the first one's."""
+    from middleware.learning.export import kendall_tau
+
+    chosen = random.Random(1).sample(list(texts.values()), 100)
+    scores = [np.asarray(entry.score(QUERY, chosen)[1], float) for entry in entries]
+    taus = (f"{entry.name} {kendall_tau(scores[0], mine):.2f}" for entry, mine in zip(entries, scores, strict=True))
+    print(f"(Kendall's tau to {entries[0].name}, random head: {', '.join(taus)})\n")
+
+
+def measure(
+    entries: Sequence[Contestant], texts: Mapping[str, str], documents: int, rounds: int, clock: Callable[[], float]
+) -> Rounds:
     from transformers import AutoTokenizer
 
     from middleware.learning.starter import starter_folder
 
     tokenizer = AutoTokenizer.from_pretrained(starter_folder())
     rng = random.Random(0)
-    for documents in options.documents:
-        seconds: dict[str, list[float]] = defaultdict(list)
-        rates: dict[str, list[float]] = defaultdict(list)
-        tokens: list[int] = []
-        for number in range(options.rounds + 1):  # the first one warms up
-            chosen = rng.sample(list(texts.values()), documents)
-            if number:
-                ids = tokenizer([QUERY] * documents, chosen, truncation="only_second", max_length=MAX_TOKENS)[
-                    "input_ids"
-                ]
-                tokens.append(sum(map(len, ids)))
-            for entry in entries:
-                start = clock()
-                entry.score(QUERY, chosen)
-                if number:
-                    seconds[entry.name].append(clock() - start)
-            for name, rate in matrix_rates().items():
-                rates[name].append(rate)
-        print_speed(entries, seconds, rates, tokens, documents, threads)
+    measured = Rounds(documents)
+    for number in range(rounds + 1):  # the first one warms up
+        chosen = rng.sample(list(texts.values()), documents)
+        seconds = {entry.name: entry.score(QUERY, chosen)[0] for entry in entries}
+        rates = matrix_rates(clock)
+        if number:
+            pairs = tokenizer([QUERY] * documents, chosen, truncation="only_second", max_length=MAX_TOKENS)
+            measured.tokens.append(sum(map(len, pairs["input_ids"])))
+            for kept, found in ((measured.seconds, seconds), (measured.rates, rates)):
+                for name, value in found.items():
+                    kept[name].append(value)
+    return measured
 
 
-def print_speed(
-    entries: Sequence[Contestant],
-    seconds: Mapping[str, Sequence[float]],
-    rates: Mapping[str, Sequence[float]],
-    tokens: Sequence[int],
-    documents: int,
-    threads: int,
-) -> None:
+def print_speed(entries: Sequence[Contestant], measured: Rounds, threads: int) -> None:
     plain = 6 * 12 * 384 * 384  # multiplications of MiniLM-L6's linear operations, per token
-    per_pair = np.mean(tokens) / documents
-    print(f"**{documents} documents, {threads} thread(s)**, {per_pair:.0f} tokens a pair without padding; ", end="")
-    medians = {name: float(np.median(values)) for name, values in rates.items()}
-    print("matrix rate of one thread: " + ", ".join(f"{name} {rate:.0f}" for name, rate in medians.items()), end="")
-    print(" billion multiplications a second\n")
+    documents, tokens = measured.documents, np.array(measured.tokens)
+    print(
+        f"**{documents} documents, {threads} thread(s)**, {tokens.mean() / documents:.0f} tokens a pair without ",
+        end="",
+    )
+    rates = ", ".join(f"{name} {np.median(values):.0f}" for name, values in measured.rates.items())
+    print(f"padding; matrix rate of one thread: {rates} billion multiplications a second\n")
     print("| | pairs/s | ms a search | times sentence-transformers (quartiles) | share of the matrix rate |")
     print("|---|---|---|---|---|")
     for entry in entries:
-        mine = np.array(seconds[entry.name])
-        ratios = np.array(seconds[REFERENCE]) / mine if REFERENCE in seconds else np.full(len(mine), np.nan)
+        mine = np.array(measured.seconds[entry.name])
+        ratios = np.array(measured.seconds.get(REFERENCE, np.nan)) / mine
         low, middle, high = np.percentile(ratios, (25, 50, 75))
         share = ""
-        if entry.bound and entry.bound in medians:
-            per_round = plain * np.array(tokens) / mine / 1e9 / threads / np.array(rates[entry.bound][1:])
-            share = f"{np.median(per_round):.2f}"
+        if entry.bound in measured.rates:
+            share = f"{np.median(plain * tokens / mine / 1e9 / threads / measured.rates[entry.bound]):.2f}"
         typical = float(np.median(mine))
         print(
             f"| {entry.name} | {documents / typical:.0f} | {typical * 1000:.0f} "
             f"| {middle:.1f} ({low:.1f} to {high:.1f}) | {share} |"
         )
     print(flush=True)
-
-
-_PRODUCTS: dict[str, Callable[[], Any]] = {}
-
-
-def matrix_rates(rows: int = 1024, inner: int = 384, columns: int = 1536) -> dict[str, float]:
-    """Billion multiplications a second of one thread in a product of the model's own shape, by number format.
-
-    fp32 and int8: ONNX Runtime's, bf16: oneDNN's, which OpenVINO uses too; the best of five.
-    """
-    if not _PRODUCTS:
-        prepare_products(rows, inner, columns)
-    found = {}
-    for name, run in _PRODUCTS.items():
-        times = []
-        for _ in range(5):
-            start = clock()
-            run()
-            times.append(clock() - start)
-        found[name] = rows * inner * columns / min(times) / 1e9
-    return found
-
-
-def prepare_products(rows: int, inner: int, columns: int) -> None:
-    import torch
-
-    rng = np.random.default_rng(0)
-    left, right = rng.standard_normal((rows, inner), "f"), rng.standard_normal((inner, columns), "f")
-    bf16 = torch.from_numpy(left).bfloat16(), torch.from_numpy(right.T.copy()).bfloat16()
-
-    def in_bf16() -> None:
-        torch.set_num_threads(1)
-        with torch.inference_mode():
-            torch.nn.functional.linear(*bf16)
-
-    _PRODUCTS["bf16"] = in_bf16
-    try:
-        _PRODUCTS["fp32"] = onnx_product("MatMul", left, right)
-        codes = np.clip(left * 40 + 128, 0, 255).astype(np.uint8), np.clip(right * 40, -127, 127).astype(np.int8)
-        _PRODUCTS["int8"] = onnx_product("MatMulInteger", *codes)
-    except ImportError:
-        print("(no matrix rates of fp32 and int8: onnxruntime is not installed)")
-
-
-def onnx_product(kind: str, left: Any, right: Any) -> Callable[[], Any]:
-    import onnxruntime
-    from onnx import helper, numpy_helper
-    from onnx.helper import np_dtype_to_tensor_dtype as type_of
-
-    out = np.dtype(np.int32 if kind == "MatMulInteger" else np.float32)
-    graph = helper.make_graph(
-        [helper.make_node(kind, ["left", "right"], ["product"])],
-        "product",
-        [helper.make_tensor_value_info("left", type_of(left.dtype), left.shape)],
-        [helper.make_tensor_value_info("product", type_of(out), [left.shape[0], right.shape[1]])],
-        [numpy_helper.from_array(right, "right")],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    return lambda: session.run(None, {"left": left})
 
 
 if __name__ == "__main__":
