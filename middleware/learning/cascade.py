@@ -23,9 +23,9 @@ from middleware.rerank.estimator_file import EstimatorFile
 Step = Callable[[str, int, int], None]
 """Told what is being done, and how many steps of how many are."""
 
-ENOUGH = 0.985
-"""Share of the model's own gain in the page that a depth must keep. Of judged gain that kept 99.6 % and more: what the
-model mistakes for each other is seldom of different worth (scripts/bench_cascade.py)."""
+ENOUGH = 0.99
+"""Share of the model's own gain in the page that a depth must keep. More of the judged gain is kept then: hits that
+the estimator takes for each other are often of equal worth (scripts/bench_cascade.py)."""
 
 _HELD_OUT_SHARE = 0.2
 _TEXTS = 2000
@@ -64,19 +64,16 @@ def make_estimator(
     cut = round(len(windows) * (1 - _HELD_OUT_SHARE))
     if not 0 < cut < len(windows):
         raise CommandError(f"{shop.index}: too few searches find {_LEAST_HITS} hits; give --queries or --search")
-    file = teach(
-        _read_words(words, model),
-        windows[:cut],
-        windows[cut:],
-        Recipe(),
-        lambda done, steps, _: step("teaching", done, steps),
-    )
-    weights = shop.weights
+    read, recipe = _read_words(words, model), Recipe()
+    part = teach(read, windows[:cut], windows[cut:], recipe, lambda done, steps, _: step("teaching", done, steps))
     candidates = [*range(10, min(50, shop.hits), 5), *range(50, shop.hits, 25), shop.hits]
-    depths = [measure_depth(file, windows[cut:], hits, weights) for hits in candidates]
+    depths = [measure_depth(part, windows[cut:], hits, shop.weights) for hits in candidates]
     enough = next((depth.hits for depth in depths if depth.gain >= ENOUGH), shop.hits)
+    # What was measured of the estimator that saw a part of the windows holds for the better one that saw all.
+    whole = teach(read, windows, windows[cut:], recipe, lambda done, steps, _: step("teaching all", done, steps))
     made_of = {"model": model.source, "index": shop.index, "windows": len(windows), "hits": shop.hits}
-    return replace(file, depth=enough, made_of=made_of | {"made": time.strftime("%Y-%m-%d")}), depths
+    made_of |= {"made": time.strftime("%Y-%m-%d")}
+    return replace(whole, edges=part.edges, residuals=part.residuals, depth=enough, made_of=made_of), depths
 
 
 def measure_depth(

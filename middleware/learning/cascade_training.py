@@ -63,11 +63,10 @@ def teach(
     """
     import torch
 
-    torch.manual_seed(recipe.seed)
     torch.set_num_threads(1)  # of operations this small two threads make a sixth of the speed
     empty = _empty_file(words, recipe)
     items = [_tensors(torch, empty, window, recipe) for window in windows]
-    seen = np.unique(np.concatenate([each.document.clamp(min=0).numpy().ravel() for each in items]))
+    seen = np.unique(np.concatenate([each.tokens.numpy() for each in items]))
     student = _Student(torch, words.embeddings, seen, recipe)
     student.standardise(items)
     _fit(torch, student, items, recipe, show)
@@ -76,8 +75,12 @@ def teach(
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """A window as tensors: query (m,), document (n, L) padded with -1, the other features (n, 4), logits (n,)."""
+    """A window as tensors: `plain` (n, 4), the features that nothing is learned of, and the true `logits` (n,).
 
+    `tokens` (u,) are all of its tokens, each once; `query` (m,) and `document` (n, L) places among them, or -1.
+    """
+
+    tokens: Any
     query: Any
     document: Any
     plain: Any
@@ -101,9 +104,12 @@ def _tensors(torch: Any, file: EstimatorFile, window: TaughtWindow, recipe: Reci
         axis=1,
     )
     logits = torch.logit(torch.tensor(window.cross_encoder_scores, dtype=torch.float32), eps=1e-6)
+    tokens = np.unique(np.concatenate([query, document[document >= 0]]))
+    places = np.where(document >= 0, np.searchsorted(tokens, document), -1)
     return _Item(
-        torch.tensor(query, dtype=torch.long),
-        torch.tensor(document),
+        torch.tensor(tokens),
+        torch.tensor(np.searchsorted(tokens, query)),
+        torch.tensor(places),
         torch.tensor(plain, dtype=torch.float32),
         logits.clamp(-recipe.largest_logit, recipe.largest_logit),
     )
@@ -153,21 +159,22 @@ class _Student:
     def features(self, item: _Item) -> Any:
         """As Estimator.features, shape (n, 8)."""
         torch, there = self._torch, item.document >= 0
-        normalise, ids = torch.nn.functional.normalize, item.document.clamp(min=0)
-        tokens = normalise(self.table[item.query] @ self.projection, dim=-1)
-        vectors = normalise(self.table[ids] @ self.projection, dim=-1)
-        weights = torch.nn.functional.softplus(self.table[item.query] @ self.query_weight + self.query_bias)
+        normalise, places = torch.nn.functional.normalize, item.document.clamp(min=0)
+        table = self.table[item.tokens]
+        vectors = normalise(table @ self.projection, dim=-1)
+        weights = torch.nn.functional.softplus(table[item.query] @ self.query_weight + self.query_bias)
         weights = weights / weights.sum()
-        gates = self.table[ids] @ self.document_weight + self.document_bias + self.positions
+        gates = (table @ self.document_weight + self.document_bias)[places] + self.positions
         shares = torch.sigmoid(gates) * there
-        similarity = torch.einsum("qk,nlk->nql", tokens, vectors).masked_fill(~there[:, None, :], -1.0)
-        nearest = similarity.max(dim=2).values
-        reverse = (similarity.max(dim=1).values.masked_fill(~there, 0.0) * shares).sum(1) / shares.sum(1)
-        centres = normalise((vectors * shares[..., None]).sum(1), dim=-1)
+        tokens = vectors[item.query]
+        similarity = (vectors @ tokens.T)[places].masked_fill(~there[..., None], -1.0)  # (n, L, m)
+        nearest = similarity.max(dim=1).values
+        reverse = (similarity.max(dim=2).values.masked_fill(~there, 0.0) * shares).sum(1) / shares.sum(1)
+        shares_by_token = shares.new_zeros(len(places), len(vectors)).scatter_add(1, places, shares)
         learned = [
             nearest @ weights,
             nearest.min(dim=1).values,
-            centres @ normalise(weights @ tokens, dim=0),
+            normalise(shares_by_token @ vectors, dim=-1) @ normalise(weights @ tokens, dim=0),
             reverse,
         ]
         return torch.cat([item.plain, torch.stack(learned, dim=1)], dim=1)
