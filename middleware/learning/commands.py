@@ -115,13 +115,13 @@ def make_cascade(
 
     The cross-encoder scores whole windows of your index; from that the estimator learns to tell in microseconds which
     hits are worth reading. Needs no judgments and no clicks; some minutes on 2 cores. The proxy finds it at its next
-    start. Example:
+    start, or at SIGHUP. Example:
 
     es-rerank models cascade --config rerank.yml --queries top-queries.txt --search search.json
     """
     from middleware.catalog.client import Access, connect
     from middleware.config import load_settings
-    from middleware.learning.cascade import ENOUGH, make_estimator
+    from middleware.learning.cascade import make_estimator
     from middleware.learning.cascade_windows import Shop, default_form, read_form, read_queries, section_of
     from middleware.rerank.estimator_choice import estimator_path
 
@@ -152,5 +152,5 @@ def make_cascade(
         typer.echo(
             f"depth {depth.hits:3}: {depth.kept:6.1%} of the first 10, {depth.gain:6.1%} of their gain{is_enough}"
         )
-    if depths[-1].gain < ENOUGH or file.depth == hits:
+    if file.depth == hits:
         console.print("no depth below the window is enough: give more --windows, or --queries", style="yellow")
