@@ -22,7 +22,10 @@ from middleware.search.formats import Format, read_text
 
 pytestmark = pytest.mark.integration
 ENGINES = {"elasticsearch": "upstream_url", "opensearch": "opensearch_url"}
-OURS = ("X-Rerank", "X-Rerank-Reason", "X-Rerank-Variant", "X-Rerank-Model", "X-Rerank-Window", "Server-Timing")
+OURS = (
+    *tuple(f"X-Rerank{part}" for part in ("", "-Reason", "-Variant", "-Model", "-Window", "-Depth")),
+    "Server-Timing",
+)
 OFF = "X-Rerank: off\r\n"
 # Where the node (the second: only OpenSearch) closes the connection without an answer, a proxy has to say 502.
 NO_ANSWER = ("POST /dif-main/_search not gzip", "BOGUS /")
