@@ -49,12 +49,12 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Lane:
-    """What was measured of one proxy in one phase: its searches, CPU time of each, and the share that cost no model."""
+    """What was measured of one proxy in one phase: its searches; of each, CPU time and pairs that the model scored."""
 
     proxy: Proxy
     timed: Sequence[Timed]
     cpu_ms: float
-    remembered: float
+    scored: float
 
     @property
     def added_ms(self) -> Floats:
@@ -130,22 +130,22 @@ def zipf(queries: Sequence[str], count: int, exponent: float) -> list[str]:
 
 def measure(ready: Stand, proxies: Sequence[Proxy], window: int, queries: Sequence[str]) -> Phase:
     """Search for each query directly and with every proxy, in turn."""
-    before = [(cpu_seconds(proxy.pid), proxy.scored_searches()) for proxy in proxies]
+    before = [(cpu_seconds(proxy.pid), proxy.scored_pairs()) for proxy in proxies]
     own = [direct(ready.port, ready.catalogue, size) for size in (PAGE, window)]
     through = [reranked(proxy.port, proxy.variant.name, ready.catalogue) for proxy in proxies]
     page, whole, *ours = in_turn([*own, *through], queries)
     lanes = []
     for proxy, timed, (cpu_s, scored) in zip(proxies, ours, before, strict=True):
         cpu_ms = (cpu_seconds(proxy.pid) - cpu_s) * 1000 / len(timed)
-        remembered = 1 - (proxy.scored_searches() - scored) / len(timed)
-        lanes.append(Lane(proxy, timed, cpu_ms, remembered))
+        lanes.append(Lane(proxy, timed, cpu_ms, (proxy.scored_pairs() - scored) / len(timed)))
     return Phase(page, whole, lanes)
 
 
 def print_cold(phase: Phase) -> None:
     print(f"\n**Cold**: {len(phase.page)} queries, each new to the memories. {own_times(phase)}\n")
-    print("| variant | added ms (quartiles) | beyond direct, ms | times as fast as the first (quartiles) | CPU ms |")
-    print("|---|---|---|---|---|")
+    print("| variant | added ms (quartiles) | beyond direct, ms | times as fast as the first ", end="")
+    print("| pairs scored | CPU ms |")
+    print("|---|---|---|---|---|---|")
     alone = phase.lanes[0].added_ms
     for lane in phase.lanes:
         cells = [
@@ -153,6 +153,7 @@ def print_cold(phase: Phase) -> None:
             quartiles(lane.added_ms),
             f"{np.median(phase.beyond_direct_ms(lane)):.1f}",
             quartiles(alone / lane.added_ms),
+            f"{lane.scored:.1f}",
             f"{lane.cpu_ms:.1f}",
         ]
         print(f"| {' | '.join(cells)} |")
@@ -161,7 +162,7 @@ def print_cold(phase: Phase) -> None:
 def print_warm(phase: Phase, pool: int, alone_ms: float) -> None:
     print(f"\n**Warm**: {len(phase.page)} draws by Zipf's law from {pool} queries. {own_times(phase)}\n")
     print("| variant | `rankings.ttl_s` | added ms: median | p95 | p99 | beyond direct, ms ", end="")
-    print("| times as fast as the first, cold | remembered | CPU ms |")
+    print("| times as fast as the first, cold | pairs scored | CPU ms |")
     print("|---|---|---|---|---|---|---|---|---|")
     for lane in phase.lanes:
         middle, high, highest = np.percentile(lane.added_ms, (50, 95, 99))
@@ -173,7 +174,7 @@ def print_warm(phase: Phase, pool: int, alone_ms: float) -> None:
             f"{highest:.1f}",
             f"{np.median(phase.beyond_direct_ms(lane)):.2f}",
             f"{alone_ms / middle:.0f}",
-            f"{lane.remembered:.1%}",
+            f"{lane.scored:.1f}",
             f"{lane.cpu_ms:.1f}",
         ]
         print(f"| {' | '.join(cells)} |")

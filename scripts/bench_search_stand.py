@@ -125,11 +125,11 @@ class Proxy:
     port: int
     pid: int
 
-    def scored_searches(self) -> int:
-        """Searches so far for which the model scored anything, by the proxy's metrics."""
+    def scored_pairs(self) -> int:
+        """Pairs that the model scored so far, by the proxy's metrics."""
         text = Connection(self.port).get("/_rerank/metrics").decode()
-        lines = [line for line in text.splitlines() if line.startswith("es_rerank_engine_seconds_count{")]
-        return sum(int(float(line.rpartition(" ")[2])) for line in lines if 'stage="wait"' in line)
+        lines = [line for line in text.splitlines() if line.startswith("es_rerank_pairs_total{")]
+        return sum(int(float(line.rpartition(" ")[2])) for line in lines if 'fate="scored"' in line)
 
 
 def serve(stack: ExitStack, scratch: Path, upstream: int, sections: Mapping[str, Any]) -> tuple[int, int]:

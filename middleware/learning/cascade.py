@@ -23,7 +23,7 @@ from middleware.rerank.estimator_file import EstimatorFile
 Step = Callable[[str, int, int], None]
 """Told what is being done, and how many steps of how many are."""
 
-ENOUGH = 0.99
+ENOUGH = 0.985
 """Share of the model's own gain in the page that a depth must keep. More of the judged gain is kept then: hits that
 the estimator takes for each other are often of equal worth (scripts/bench_cascade.py)."""
 
