@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 from fake_backend import wait_until
+from tiny_estimator import random_estimator
 from tiny_model import WORDS
 
 from middleware.app import make_engine_maker
@@ -21,7 +22,12 @@ from middleware.second_stage import Reader, SecondStage
 torch = pytest.importorskip("torch")
 
 QUERY = "  Red iPhone\tCASE 12 手机壳 "
-OFF = {"scores": {"max_bytes": 0}, "rankings": {"ttl_s": 0}, "profiles": {"enabled": False}}
+OFF = {
+    "scores": {"max_bytes": 0},
+    "rankings": {"ttl_s": 0},
+    "profiles": {"enabled": False},
+    "variants": {"default": {"window": 100, "cascade": {"enabled": False}}},
+}
 
 
 def documents(count: int) -> list[str]:
@@ -44,11 +50,16 @@ def plain_scores(folder, texts: list[str]) -> np.ndarray:
 
 
 @pytest.fixture
-def second_stage(tiny_model):
-    """second_stage(**sections) -> the tiny model's folder, the settings, a SecondStage whose engine is ready."""
-    engines = []
+def second_stage(tiny_model, tmp_path):
+    """second_stage(**sections) -> the tiny model's folder, the settings, a SecondStage whose engine is ready.
 
-    def make(**sections):
+    The model has an estimator of random tables, which reads 20 hits of a window where nobody forbids it.
+    """
+    engines = []
+    estimator = tmp_path / "estimator.npz"
+    random_estimator(depth=20).save(estimator)
+
+    def make(*, document_bytes=0, **sections):
         folder = str(tiny_model())
         model = {
             "source": folder,
@@ -57,6 +68,8 @@ def second_stage(tiny_model):
             "backend": "torch",
             "max_tokens": 64,
             "batch_tokens": 256,
+            "document_bytes": document_bytes,
+            "estimator": str(estimator),
         }
         settings = Settings.model_validate(
             {
@@ -86,21 +99,32 @@ def rerank(settings, stage, texts):
     (response,) = read_answer(json.dumps({"hits": {"hits": hits}}), is_multi=False).responses
     plan = make_plan(request.searches[0], "default", settings)
     (scored,) = stage.rerank([(plan, response)], Reader(), 60_000)
-    return scored.features["cross_encoder"]
+    return scored
 
 
 def test_with_every_shortcut_off_the_scores_are_those_of_plain_transformers(second_stage) -> None:
     texts = documents(100)
     folder, settings, stage = second_stage(**OFF)
-    scores = rerank(settings, stage, texts)
+    scored = rerank(settings, stage, texts)
+    scores = scored.features["cross_encoder"]
+    assert scored.read == len(texts)
     assert np.ptp(scores) > 0.05
     np.testing.assert_allclose(scores, plain_scores(folder, texts), atol=1e-4)
 
 
+def test_what_the_cascade_reads_has_the_scores_of_plain_transformers(second_stage) -> None:
+    texts = documents(100)
+    folder, settings, stage = second_stage(document_bytes=1 << 20, rankings={"ttl_s": 0})
+    scored = rerank(settings, stage, texts)
+    read = list(scored.order)[: scored.read]
+    assert 10 <= scored.read <= 20
+    expected = plain_scores(folder, [texts[place] for place in read])
+    np.testing.assert_allclose(scored.features["cross_encoder"][read], expected, atol=1e-4)
+
+
 def test_a_remembered_score_is_the_computed_one(second_stage) -> None:
     texts = documents(40)
-    folder, settings, stage = second_stage(rankings={"ttl_s": 0})
-    first = rerank(settings, stage, texts)
-    again = rerank(settings, stage, texts[::-1])[::-1]
-    assert first.tobytes() == again.tobytes()
+    folder, settings, stage = second_stage(rankings={"ttl_s": 0}, variants=OFF["variants"])
+    first, again = (rerank(settings, stage, some).features["cross_encoder"] for some in (texts, texts[::-1]))
+    assert first.tobytes() == again[::-1].tobytes()
     np.testing.assert_allclose(first, plain_scores(folder, texts), atol=1e-4)
