@@ -46,6 +46,7 @@ from bench_search_stand import (  # noqa: E402
 from middleware.catalog.client import connect  # noqa: E402
 from middleware.config import Settings  # noqa: E402
 from middleware.config_cascade import CascadeSettings  # noqa: E402
+from middleware.learning.cascade import start_engine  # noqa: E402
 from middleware.learning.cascade_windows import PLACEHOLDER, Shop  # noqa: E402
 from middleware.learning.evaluation import Comparison, Qrels, Run, compare  # noqa: E402
 from middleware.ranking import Scored, make_ranking  # noqa: E402
@@ -201,13 +202,8 @@ def measure(judged: Judged, folder: Path, port: int, options: argparse.Namespace
 
 
 def started(stack: ExitStack, settings: Settings, memory: ScoreMemory | None) -> Engine:
-    engine = Engine(settings.models["default"], memory=memory)
+    engine = start_engine(settings.models["default"], memory)
     stack.callback(engine.stop)
-    engine.start()
-    while not engine.ready:
-        if engine.error:
-            sys.exit(engine.error)
-        time.sleep(0.05)
     return engine
 
 

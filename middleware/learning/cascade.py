@@ -19,6 +19,7 @@ from middleware.rerank.backends.source import checked_source, import_transformer
 from middleware.rerank.engine import Engine
 from middleware.rerank.estimator import Estimator
 from middleware.rerank.estimator_file import EstimatorFile
+from middleware.rerank.score_memory import ScoreMemory
 
 Step = Callable[[str, int, int], None]
 """Told what is being done, and how many steps of how many are."""
@@ -55,7 +56,7 @@ def make_estimator(
     `words`: the model whose word embeddings and tokenizer it uses. Raises CommandError where the model cannot be
     loaded or the index has too few hits.
     """
-    engine = _start(model)
+    engine = start_engine(model)
     try:
         windows = list(_taught_windows(engine, shop, queries, count, step))
     finally:
@@ -96,9 +97,9 @@ def measure_depth(
     return Depth(hits, float(np.mean(kept)), float(np.mean(gains)))
 
 
-def _start(model: ModelSettings) -> Engine:
+def start_engine(model: ModelSettings, memory: ScoreMemory | None = None) -> Engine:
     """The model, loaded; an engine keeps all cores busy. Raises CommandError."""
-    engine = Engine(model)
+    engine = Engine(model, memory=memory)
     engine.start()
     deadline = time.monotonic() + _LOAD_TIMEOUT_S
     while not engine.ready:

@@ -7,17 +7,15 @@ does (learning/cascade_training.py). It decides what the model reads first, and 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
 from middleware.rerank.backends import FloatArray
 from middleware.rerank.estimator_file import DOCUMENT_TOKENS, QUERY_TOKENS, EstimatorFile
-from middleware.rerank.halves import Halves
+from middleware.rerank.text_memory import TextMemory
 
 Ids = NDArray[np.int32]
 Matrix = NDArray[np.float32]
@@ -51,8 +49,7 @@ class Estimator:
 
     def __init__(self, file: EstimatorFile, max_bytes: int = 0) -> None:
         self._file = file
-        self._documents: Halves[bytes, Document] = Halves(max_bytes // _BYTES_EACH)
-        self._lock = Lock()
+        self._documents: TextMemory[Document] = TextMemory(max_bytes // _BYTES_EACH)
 
     @property
     def depth(self) -> int:
@@ -77,7 +74,7 @@ class Estimator:
         """What an estimate is made of, shape (n, 8), in the order of `estimator_file.FEATURES`."""
         file, count = self._file, len(document_texts)
         query = file.tokenise([query_text], QUERY_TOKENS)[0]
-        documents = self._read(document_texts)
+        documents = self._documents.read(document_texts, self._make)
         ids, starts, lengths = _joined(documents)
         tokens = file.vectors[query]
         weights = file.query_weights[query] / file.query_weights[query].sum()
@@ -97,19 +94,6 @@ class Estimator:
             reverse,
         )
         return np.stack(columns, axis=1).astype(np.float64)
-
-    def _read(self, texts: Sequence[str]) -> list[Document]:
-        keys = [hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest() for text in texts]
-        with self._lock:
-            found = {key: document for key in keys if (document := self._documents.get(key)) is not None}
-        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
-        if missing:
-            made = dict(zip(missing, self._make(list(missing.values())), strict=True))
-            with self._lock:
-                for key, document in made.items():
-                    self._documents.put(key, document)
-            found |= made
-        return [found[key] for key in keys]
 
     def _make(self, texts: Sequence[str]) -> list[Document]:
         tokens = self._file.tokenise(texts, DOCUMENT_TOKENS)

@@ -199,14 +199,14 @@ class FoundWindow:
 @pytest.mark.parametrize("found", [0, 1, 2])
 def test_too_few_windows_are_said_in_one_line_with_the_remedy(monkeypatch, found) -> None:
     engine = FakeEngine()
-    monkeypatch.setattr(cascade, "_start", lambda model: engine)
+    monkeypatch.setattr(cascade, "start_engine", lambda model: engine)
     with pytest.raises(CommandError, match=r"^shop: [^\n]*--queries or --search"):
         make_estimator(ModelSettings(source="m"), "m", FakeShop(found), [], 20, lambda *_: None)
     assert engine.stopped
 
 
 def test_a_depth_that_is_enough_is_the_least_that_keeps_the_gain(monkeypatch, torch) -> None:
-    monkeypatch.setattr(cascade, "_start", lambda model: FakeEngine())
+    monkeypatch.setattr(cascade, "start_engine", lambda model: FakeEngine())
     monkeypatch.setattr(cascade, "_read_words", lambda words, model: make_words())
     told = []
     file, depths = make_estimator(

@@ -164,7 +164,7 @@ def test_memory_stays_bounded_though_some_documents_are_in_every_window() -> Non
 
 def test_nothing_that_is_remembered_hangs_on_what_it_was_made_with() -> None:
     estimator = Estimator(FILE, 1_000_000)
-    for document in estimator._read(["red phone", "blue case"]):
+    for document in estimator._documents.read(["red phone", "blue case"], estimator._make):
         assert document.centre.base is None
         assert document.ids.base is None
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from middleware.rerank.backends import Tokens
-from middleware.rerank.halves import Halves
+from middleware.rerank.text_memory import TextMemory
 
 _MARKS = {"input_ids", "token_type_ids", "attention_mask"}
 _PROBES = (("red shoe", "a shoe"), ("手机", "iphone 手机壳 12"), ("a", ""))
@@ -57,7 +56,7 @@ class PairTokenizer:
         self.max_tokens = max_tokens
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token
-        self._documents: Halves[bytes, array[int]] = Halves(max_bytes // (_BYTES_EACH + _BYTES_A_TOKEN * max_tokens))
+        self._documents: TextMemory[array[int]] = TextMemory(max_bytes // (_BYTES_EACH + _BYTES_A_TOKEN * max_tokens))
         self._layout = _find_layout(self) if max_bytes else None
 
     def encode(self, query_text: str, document_texts: Sequence[str]) -> Sequence[Tokens]:
@@ -68,7 +67,8 @@ class PairTokenizer:
             return self.encode_whole(query_text, document_texts)
         query = self.part(self._cut_query(query_text))
         room = self.max_tokens - self._layout.size - len(query)
-        return [self._layout.join(query, document[:room].tolist()) for document in self._read(document_texts)]
+        documents = self._documents.read(document_texts, self._tokenise)
+        return [self._layout.join(query, document[:room].tolist()) for document in documents]
 
     def encode_whole(self, query_text: str, document_texts: Sequence[str]) -> Sequence[Tokens]:
         """As `encode`, by the tokenizer's own way with pairs."""
@@ -86,18 +86,9 @@ class PairTokenizer:
         """The tokens of a text alone."""
         return list(self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
 
-    def _read(self, texts: Sequence[str]) -> list[array[int]]:
-        keys = [hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest() for text in texts]
-        found = {key: document for key in keys if (document := self._documents.get(key)) is not None}
-        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
-        if missing:
-            encoded = self.tokenizer(
-                list(missing.values()), add_special_tokens=False, truncation=True, max_length=self.max_tokens
-            )
-            for key, ids in zip(missing, encoded["input_ids"], strict=True):
-                found[key] = array("i", ids)
-                self._documents.put(key, found[key])
-        return [found[key] for key in keys]
+    def _tokenise(self, texts: Sequence[str]) -> list[array[int]]:
+        encoded = self.tokenizer(list(texts), add_special_tokens=False, truncation=True, max_length=self.max_tokens)
+        return [array("i", ids) for ids in encoded["input_ids"]]
 
     def _cut_query(self, query_text: str) -> str:
         room = (self.max_tokens - self.tokenizer.num_special_tokens_to_add(pair=True)) // 2
