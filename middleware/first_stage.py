@@ -14,11 +14,11 @@ from middleware.search.compression import TooLarge, accepted, compress, decompre
 from middleware.search.deferral import match_page
 from middleware.search.first_stage import Outgoing, Planned, page_request, untouched_request, window_request
 from middleware.search.formats import Format, read_media_type, read_text
-from middleware.search.hits import Answer, SearchResponse, read_answer
+from middleware.search.hits import Answer, Hit, SearchResponse, read_answer
 from middleware.search.json_text import Unreadable, load_strict
 from middleware.search.plan import Plan
 from middleware.search.request import TEMPLATE_OPTIONS, Search, SearchRequest, encode_body
-from middleware.search.response import PageHit, Ranking
+from middleware.search.response import Ranking
 from middleware.upstream import Upstream, read_all
 
 _RENDER = "/_render/template"
@@ -96,7 +96,7 @@ class FirstStage:
 
     def fetch_pages(
         self, request: Request, asked: SearchRequest, pages: Sequence[tuple[Plan, SearchResponse, Ranking]]
-    ) -> list[Mapping[int, PageHit]]:
+    ) -> list[Mapping[int, Hit]]:
         """For each deferred search, position -> hit of its page with all that the client asked for.
 
         Raises Unreadable where they cannot be had, or are no longer those of the window: the index has changed.
@@ -107,12 +107,12 @@ class FirstStage:
             wanted.append((plan, positions, [response.hits[position] for position in positions]))
         outgoing = page_request(asked, [(plan, hits) for plan, _, hits in wanted])
         answer = _read(self._text(self._search(request, outgoing)), asked, len(pages))
-        found: list[Mapping[int, PageHit]] = []
+        found: list[Mapping[int, Hit]] = []
         for (_, positions, hits), page in zip(wanted, answer.responses, strict=True):
             matched = match_page(hits, page.hits) if isinstance(page, SearchResponse) else None
             if matched is None:
                 raise Unreadable("the hits of the page are not those of the window")
-            found.append({at: PageHit(answer.text, hit) for at, hit in zip(positions, matched, strict=True)})
+            found.append(dict(zip(positions, matched, strict=True)))
         return found
 
     def _search(self, request: Request, outgoing: Outgoing) -> Response:

@@ -33,21 +33,13 @@ class Ranking:
 
 
 @dataclass(frozen=True, slots=True)
-class PageHit:
-    """A hit of the page with all that the client asked for, in the `text` of an answer of its own."""
-
-    text: str
-    hit: Hit
-
-
-@dataclass(frozen=True, slots=True)
 class Written:
     """What becomes of one search's response: its ranking, the page's hits where they were fetched apart, its took."""
 
     plan: Plan
     response: SearchResponse
     ranking: Ranking
-    page_hits: Mapping[int, PageHit]
+    page_hits: Mapping[int, Hit]
     took_ms: int
 
 
@@ -127,7 +119,7 @@ def _write_hit(written: Written, place: int, format: Format) -> str:
     response, ranking = written.response, written.ranking
     position = ranking.positions[place]
     apart = written.page_hits.get(position)
-    text, hit = (apart.text, apart.hit) if apart else (response.text, response.hits[position])
+    hit = apart or response.hits[position]
     spans: list[tuple[int, int, str]] = []
     score = hit.member("_score")
     if score and place < len(ranking.scores):
@@ -135,7 +127,7 @@ def _write_hit(written: Written, place: int, format: Format) -> str:
     elif score and apart:
         first = response.hits[position].member("_score")
         spans += [(score.value_start, score.end, response.text[first.value_start : first.end])] if first else []
-    spans += cut_added_fields(text, hit, written.plan.added_fields)
+    spans += cut_added_fields(hit.text, hit, written.plan.added_fields)
     if written.plan.wish.limits_hits:
         spans += cut_members(hit.read_members(), ("sort",))  # of the retriever inside
-    return replace_spans(text, spans, hit.start, hit.end)
+    return replace_spans(hit.text, spans, hit.start, hit.end)
