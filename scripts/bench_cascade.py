@@ -47,8 +47,8 @@ from middleware.catalog.client import connect  # noqa: E402
 from middleware.config import Settings  # noqa: E402
 from middleware.config_cascade import CascadeSettings  # noqa: E402
 from middleware.learning.cascade import start_engine  # noqa: E402
-from middleware.learning.cascade_windows import PLACEHOLDER, Shop  # noqa: E402
 from middleware.learning.evaluation import Comparison, Qrels, Run, compare  # noqa: E402
+from middleware.learning.shop import PLACEHOLDER, Shop  # noqa: E402
 from middleware.ranking import Scored, make_ranking  # noqa: E402
 from middleware.rerank.engine import Engine  # noqa: E402
 from middleware.rerank.score_memory import ScoreMemory  # noqa: E402

@@ -24,7 +24,7 @@ from middleware.catalog.bootstrap import BootstrapOptions, bootstrap_products
 from middleware.catalog.client import connect
 from middleware.catalog.prepare import PrepareOptions
 from middleware.config import Settings
-from middleware.learning.cascade_windows import PLACEHOLDER, Shop
+from middleware.learning.shop import PLACEHOLDER, Shop
 
 MAX_TOKENS = 128
 START_TIMEOUT_S = 120.0

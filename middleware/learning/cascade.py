@@ -13,8 +13,9 @@ import numpy as np
 from middleware.config import ModelSettings
 from middleware.errors import CommandError, RerankError
 from middleware.fusion import fuse, rank, scale_first_stage
+from middleware.learning.cascade_queries import invent_queries
 from middleware.learning.cascade_training import Recipe, TaughtWindow, Words, teach
-from middleware.learning.cascade_windows import Shop, invent_queries
+from middleware.learning.shop import Shop
 from middleware.rerank.backends.source import checked_source, import_transformers, origin
 from middleware.rerank.engine import Engine
 from middleware.rerank.estimator import Estimator

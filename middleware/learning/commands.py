@@ -119,10 +119,11 @@ def make_cascade(
 
     es-rerank models cascade --config rerank.yml --queries top-queries.txt --search search.json
     """
-    from middleware.catalog.client import Access, connect
+    from middleware.catalog.client import Access
     from middleware.config import load_settings
     from middleware.learning.cascade import make_estimator
-    from middleware.learning.cascade_windows import Shop, default_form, read_form, read_queries, section_of
+    from middleware.learning.cascade_queries import read_queries
+    from middleware.learning.shop import open_shop
     from middleware.rerank.estimator_choice import estimator_path
 
     settings = load_settings(config)
@@ -131,8 +132,7 @@ def make_cascade(
     if chosen.remote and (path is None or words is None):
         raise ConfigError("models", chosen.source, "this model runs elsewhere; give --output and --words")
     access = Access(user, password, api_key, settings.upstream.ca_file, settings.upstream.insecure)
-    form = read_form(search) if search else default_form(section_of(index, settings))
-    shop = Shop(connect(settings.upstream.urls[0], access), settings, index, form, hits)
+    shop = open_shop(settings, access, index, search, hits)
     given = read_queries(queries) if queries else []
     console = Console(stderr=True)
     with Progress(*Progress.get_default_columns(), console=console, transient=True) as progress:

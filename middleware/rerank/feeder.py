@@ -16,7 +16,7 @@ from middleware.rerank.turns import Turns
 from middleware.rerank.watch import Fate, Watch
 
 # Pairs tokenised in one go: the first batch starts while the others are tokenised, and searches take turns.
-_SLICE = 32
+_SLICE = 64
 
 Query = tuple[str, Sequence[str]]
 """A query text and the texts of its documents."""

@@ -17,15 +17,9 @@ from middleware.config import ModelSettings, Settings
 from middleware.errors import CommandError, ConfigError
 from middleware.learning import cascade
 from middleware.learning.cascade import ENOUGH, Depth, make_estimator, measure_depth
+from middleware.learning.cascade_queries import invent_queries, read_queries
 from middleware.learning.cascade_training import Recipe, TaughtWindow, Words, _Student, _tensors, _with_residuals, teach
-from middleware.learning.cascade_windows import (
-    PLACEHOLDER,
-    default_form,
-    invent_queries,
-    read_form,
-    read_queries,
-    section_of,
-)
+from middleware.learning.shop import PLACEHOLDER, default_form, read_form, section_of
 from middleware.rerank import estimator_choice
 from middleware.rerank.estimator import Estimator
 from middleware.rerank.estimator_file import read_estimator

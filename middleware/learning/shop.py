@@ -1,11 +1,9 @@
-"""Windows for the estimator to learn from: real searches of a real index, read as the proxy reads them."""
+"""A shop as everything offline sees it: real searches of a real index, planned and read as the proxy does it."""
 
 from __future__ import annotations
 
 import json
-import random
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ from urllib.parse import quote
 
 from elasticsearch import Elasticsearch
 
-from middleware.catalog.client import ask
+from middleware.catalog.client import Access, ask, connect
 from middleware.config import IndexSettings, Settings
 from middleware.errors import CommandError, ConfigError
 from middleware.experiments.assign import resolve
@@ -31,13 +29,6 @@ PLACEHOLDER = "{{query}}"
 
 _HEADERS = {"content-type": "application/json", "accept": "application/json"}
 _MAX_BODY_BYTES = 1 << 20
-# A shop's customers type few words; most of them stand in titles, which are what a document text begins with.
-_WORDS = (1, 1, 2, 2, 2, 3, 3, 4)
-_TITLE_WORDS = 10
-_CJK_RUN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
-_CJK_CHARS = 2, 6
-# Of titles in two languages, how many searches are in the one without spaces.
-_CJK_SHARE = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +98,15 @@ class Shop:
         return ask(self.client, lambda: self.client.perform_request("POST", target, headers=_HEADERS, body=body))
 
 
+def open_shop(settings: Settings, access: Access, index: str, search: Path | None, hits: int) -> Shop:
+    """The shop of `index` at the first upstream, searched as in the file `search`, or all its text fields.
+
+    Raises ConfigError for an index that no section covers, or a file that is no search.
+    """
+    form = read_form(search) if search else default_form(section_of(index, settings))
+    return Shop(connect(settings.upstream.urls[0], access), settings, index, form, hits)
+
+
 def section_of(index: str, settings: Settings) -> IndexSettings:
     """The configuration of an index, alias or pattern. Raises ConfigError where no section covers it."""
     sections = find_sections((index,), settings.indices)
@@ -131,45 +131,3 @@ def read_form(path: Path) -> str:
     if PLACEHOLDER not in form:
         raise ConfigError("--search", path, f"write {PLACEHOLDER} where the words of the query go")
     return form
-
-
-def read_queries(path: Path) -> list[str]:
-    """One query a line, each once. Raises ConfigError where there is none."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError) as error:
-        raise ConfigError("--queries", path, "give a text file with one query a line") from error
-    queries = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
-    if not queries:
-        raise ConfigError("--queries", path, "give a text file with one query a line")
-    return queries
-
-
-def invent_queries(document_texts: Sequence[str], rng: random.Random) -> Iterator[str]:
-    """Queries without an end: words of a title, in its order, or of its Chinese or Japanese a few characters in a row.
-
-    None where no title holds a letter or a digit.
-    """
-    titles = [text.split()[:_TITLE_WORDS] for text in document_texts]
-    titles = [words for words in titles if any(char.isalnum() for word in words for char in word)]
-    while titles:
-        words = rng.choice(titles)
-        runs = [run for word in words for run in _CJK_RUN.findall(word) if len(run) >= _CJK_CHARS[0]]
-        if runs and rng.random() < _CJK_SHARE:
-            yield _cut(rng.choice(runs), rng)
-            continue
-        places = sorted(rng.sample(range(len(words)), min(len(words), rng.choice(_WORDS))))
-        query = " ".join(_shortened(words[place], rng) for place in places).lower()
-        if any(char.isalnum() for char in query):
-            yield query
-
-
-def _shortened(word: str, rng: random.Random) -> str:
-    run = _CJK_RUN.search(word)
-    return word if run is None or len(run[0]) <= _CJK_CHARS[0] else _cut(run[0], rng)
-
-
-def _cut(run: str, rng: random.Random) -> str:
-    size = rng.randint(_CJK_CHARS[0], min(_CJK_CHARS[1], len(run)))
-    start = rng.randrange(len(run) - size + 1)
-    return run[start : start + size]
