@@ -59,7 +59,7 @@ def configuration(upstream_url, tiny_model_folder, index):
 
 @pytest.fixture(scope="module")
 def files(configuration, tmp_path_factory):
-    """rerank.yml and judgments: at random, one of a document that the index lacks, and a query without a relevant one."""
+    """rerank.yml and judgments: at random, one of a document that the index lacks, one query of nothing but 0."""
     folder, rng = tmp_path_factory.mktemp("evaluate"), random.Random(5)
     (folder / "rerank.yml").write_text(yaml.safe_dump(configuration))
     rows = [
