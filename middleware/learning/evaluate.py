@@ -79,7 +79,7 @@ def evaluate_index(options: Options, settings: Settings, access: Access, step: S
     step("measuring", 0, 1)
     results = Results(
         index=options.index,
-        how=f"through the proxy at {options.proxy}" if options.proxy else "in process",
+        proxy=options.proxy,
         judgments=judgments,
         without_relevant=without_relevant,
         measures=measures,

@@ -8,7 +8,7 @@ from html import escape
 from middleware.learning.evaluate_plots import plot_gains, plot_latency, plot_windows
 from middleware.learning.evaluate_results import BASELINES, Results, System
 from middleware.learning.evaluate_style import STYLE
-from middleware.learning.evaluate_terminal import generalisation_lines, median_ms, remarks, spell_interval
+from middleware.learning.evaluate_terminal import generalisation_lines, median_ms, remarks, spell_interval, times_note
 from middleware.learning.evaluation import Comparison, Evaluation, spell_p
 
 SHOWN_QUERIES = 2000
@@ -162,8 +162,8 @@ def _footnotes(results: Results) -> Iterator[str]:
         yield f"<li><b>{escape(system.name)}</b>: {escape(system.note)}</li>"
     yield (
         "</ul><p>Measures are trec_eval's, through ir-measures: nDCG has a linear gain; F1 is the harmonic mean of P "
-        "and R; Accuracy@1 is the share of queries whose first hit is relevant, with rel=g of at least grade g. Times "
-        "are medians of the second stage alone. p: paired randomisation test, two-sided; intervals: 20,000 bootstrap "
+        "and R; Accuracy@1 is the share of queries whose first hit is relevant, with rel=g of at least grade g. "
+        f"{times_note(results)} p: paired randomisation test, two-sided; intervals: 20,000 bootstrap "
         "samples of the queries. The best order possible is that of the judgments themselves.</p>"
     )
 
