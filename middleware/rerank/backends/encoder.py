@@ -118,6 +118,13 @@ def read_headless_encoder(config: Mapping[str, Any], files: Sequence[Path]) -> E
     return Encoder(**_read_parts(config, tensors, "" if is_whole else f"{prefix}."))
 
 
+def read_linear(file: Path, name: str) -> Linear:
+    """One linear operation of a safetensors file; without a bias where it has none. Raises ModelUnavailable."""
+    tensors = _Tensors([file])
+    weight = np.ascontiguousarray(tensors[f"{name}.weight"].T)
+    return Linear(weight, tensors[f"{name}.bias"] if f"{name}.bias" in tensors else np.zeros(weight.shape[1], "f4"))
+
+
 def _open(config: Mapping[str, Any], files: Sequence[Path]) -> tuple[str, _Tensors]:
     """The prefix of the tensors' names, and the tensors."""
     if reason := why_unknown(config):
