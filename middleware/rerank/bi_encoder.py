@@ -116,8 +116,8 @@ class _SentenceBiEncoder:
             self._prompts["document"] = choice.document_prompt
         self._tokenizing = Lock()  # fast tokenizers are not thread-safe
         self.name = f"{choice.source} on {encoder.name}"
-        terms = (fingerprint(str(model.folder), None), model.pooling, self._max_tokens, self._prompts["document"])
-        terms += tuple(dense.linear.weight.tobytes() for dense in model.dense)
+        dense = [each.linear.weight.tobytes() for each in model.dense]
+        terms = fingerprint(str(model.folder), None), model.pooling, self._max_tokens, self._prompts["document"], dense
         self.revision = hashlib.blake2b(repr(terms).encode(), digest_size=8).hexdigest()
 
     def encode(self, texts: Sequence[str]) -> Matrix:

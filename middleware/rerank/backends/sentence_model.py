@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -37,7 +37,7 @@ _OLD_KEYS = {
     "pooling_mode_weightedmean_tokens": "weightedmean",
     "pooling_mode_lasttoken": "lasttoken",
 }
-_ACTIVATIONS = {"Tanh": np.tanh, "Identity": lambda values: values}
+_ACTIVATIONS: Mapping[str, Callable[[Matrix], Matrix]] = {"Tanh": np.tanh, "Identity": lambda values: values}
 _QUERY, _DOCUMENT = ("query",), ("document", "passage", "corpus")
 # RoBERTa and its kin count positions from the padding's id on.
 _COUNT_FROM_PADDING = ("roberta", "xlm-roberta", "camembert")
