@@ -1,4 +1,4 @@
-"""How vectors lie in an index of their own, the same for who writes and who reads: name, mapping, searches.
+"""How vectors lie in an index of their own (mappings/vectors.json), the same for who writes and who reads.
 
 They do not lie in the documents: those stay what the shop put there, in every answer and after every update, and
 vectors outlive a rebuilt index, since they are kept under the content that they were made of.
@@ -16,19 +16,6 @@ VECTOR, ENCODER, INDEX, PRODUCT = "vector", "encoder", "index", "product"
 def vector_index_name(section: str, configured: str | None) -> str:
     """The index that keeps the vectors of a section of `indices`."""
     return configured or f"es-rerank-vectors-{section.lower().lstrip('_-+').replace('*', '')}"
-
-
-def vector_index_body() -> dict[str, Any]:
-    """Settings and mapping that every version since 7.7 takes. Hidden: a search of `*` does not find it."""
-    keyword = {"type": "keyword"}
-    kept = {"type": "keyword", "index": False, "doc_values": False, "norms": False}
-    return {
-        "settings": {"number_of_shards": 1, "auto_expand_replicas": "0-1", "hidden": True},
-        "mappings": {
-            "dynamic": "strict",
-            "properties": {VECTOR: kept, ENCODER: keyword, INDEX: keyword, PRODUCT: keyword},
-        },
-    }
 
 
 def vectors_search(keys: Sequence[str]) -> dict[str, Any]:
