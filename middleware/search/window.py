@@ -84,7 +84,7 @@ def vector_texts(plan: Plan, response: SearchResponse, window: Window) -> tuple[
     if section.vectors is None:
         return None
     text = section.vectors.template or section.template
-    if text == section.template and not plan.wish.fields and plan.wish.chunks is None:
+    if text == section.template:  # a wish for other fields or chunks is one for the model alone, so for no vectors
         return name, window.document_texts
     template = parse_template(text)
     return name, [
