@@ -15,9 +15,11 @@ import pytest
 import yaml
 from http_call import call, fill
 from tiny_model import WORDS, save_tiny_bert
+from typer.testing import CliRunner
 
 from middleware.catalog.client import connect
 from middleware.catalog.product_vectors import TextSource, build_vectors
+from middleware.cli import app
 from middleware.errors import CommandError
 from middleware.rerank.bi_encoder import load_bi_encoder
 from middleware.search.document import parse_template
@@ -185,11 +187,10 @@ def test_the_commands_build_and_count_and_a_search_shows_no_trace(
     (tmp_path / "rerank.yml").write_text(yaml.safe_dump(settings))
 
     def command(*words):
-        arguments = [sys.executable, "-m", "middleware", "vectors", *words]
-        arguments += ["--config", str(tmp_path / "rerank.yml"), "--index", shop]
-        done = subprocess.run(arguments, capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        options = ["--config", str(tmp_path / "rerank.yml"), "--index", shop]
+        done = CliRunner().invoke(app, ["vectors", *words, *options])
+        assert done.exit_code == 0, done.output
+        return done.output
 
     assert f"{DOCUMENTS} texts to encode, 0 had their vector" in command("build", "--dry-run")
     assert f"{DOCUMENTS} texts encoded" in command("build")
