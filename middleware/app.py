@@ -26,7 +26,6 @@ from middleware.rerank.bi_encoder import BiEncoder, BiEncoderChoice, load_chosen
 from middleware.rerank.engine import Engine
 from middleware.rerank.redis_scores import connect_redis
 from middleware.rerank.score_memory import ScoreMemory
-from middleware.rerank.vector_index import vector_index_name
 from middleware.rerank.vector_reader import VectorReader
 from middleware.second_stage import SecondStage
 from middleware.upstream import Upstream, read_all
@@ -62,7 +61,7 @@ def create_app(
         engine.start()
         atexit.register(engine.stop)
     profiles = _make_profile_reader(settings, impatient) if settings.profiles.enabled else None
-    second_stage = SecondStage(settings, engines, _make_vector_readers(settings, make_fetch(impatient)))
+    second_stage = SecondStage(settings, engines, _make_vector_readers(settings, make_fetch(impatient), metrics))
     proxy = SearchProxy(settings, upstream, cluster, second_stage, profiles, metrics)
     flask = Flask("middleware")
     flask.json.sort_keys = False  # type: ignore[attr-defined]
@@ -109,7 +108,7 @@ def _make_profile_reader(settings: Settings, upstream: Upstream) -> ProfileReade
     return reader
 
 
-def _make_vector_readers(settings: Settings, fetch: Fetch) -> dict[str, VectorReader]:
+def _make_vector_readers(settings: Settings, fetch: Fetch, metrics: Metrics) -> dict[str, VectorReader]:
     """For each section with vectors that some variant wants; sections with one encoder share it."""
     loading, known = Lock(), lru_cache(load_chosen)
 
@@ -121,8 +120,7 @@ def _make_vector_readers(settings: Settings, fetch: Fetch) -> dict[str, VectorRe
     for name, section in settings.indices.items():
         wanted = any(resolve(variant, section, settings).wants_vectors for variant in settings.variants)
         if section.vectors is not None and wanted:
-            index = vector_index_name(name, section.vectors.index)
-            reader = readers[name] = VectorReader(index, section.vectors, fetch, load=load)
+            reader = readers[name] = VectorReader(name, section.vectors, fetch, watch=metrics, load=load)
             reader.start()
             atexit.register(reader.close)
     return readers

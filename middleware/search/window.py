@@ -78,7 +78,7 @@ def vector_texts(plan: Plan, response: SearchResponse, window: Window) -> tuple[
 
     None where there are none, or the search is on several sections: their cosines cannot be compared.
     """
-    if len(plan.sections.candidates) != 1 or not plan.variant.wants_vectors:
+    if len(plan.sections.candidates) != 1:
         return None
     ((name, section),) = plan.sections.candidates
     if section.vectors is None:
