@@ -26,6 +26,7 @@ from middleware.rerank.bi_encoder import BiEncoder, BiEncoderChoice, load_chosen
 from middleware.rerank.engine import Engine
 from middleware.rerank.redis_scores import connect_redis
 from middleware.rerank.score_memory import ScoreMemory
+from middleware.rerank.vector_index import vector_index_name
 from middleware.rerank.vector_reader import VectorReader
 from middleware.second_stage import SecondStage
 from middleware.upstream import Upstream, read_all
@@ -120,7 +121,8 @@ def _make_vector_readers(settings: Settings, fetch: Fetch, metrics: Metrics) -> 
     for name, section in settings.indices.items():
         wanted = any(resolve(variant, section, settings).wants_vectors for variant in settings.variants)
         if section.vectors is not None and wanted:
-            reader = readers[name] = VectorReader(name, section.vectors, fetch, watch=metrics, load=load)
+            index = vector_index_name(name, section.vectors.index)
+            reader = readers[name] = VectorReader(index, section.vectors, fetch, watch=metrics, load=load)
             reader.start()
             atexit.register(reader.close)
     return readers

@@ -56,14 +56,14 @@ class Metrics:
         self._vector_seconds = Histogram(
             "es_rerank_vector_seconds",
             "Encoding a query, and fetching the vectors of a window, where they are not remembered.",
-            ("section", "stage"),
+            ("index", "stage"),
             buckets=SECONDS,
             registry=self._registry,
         )
         self._vectors = Counter(
             "es_rerank_vectors",
             "Hits by what became of their vector: remembered, fetched, absent (run `es-rerank vectors build`).",
-            ("section", "fate"),
+            ("index", "fate"),
             registry=self._registry,
         )
         self._waiting = Gauge(
@@ -109,13 +109,13 @@ class Metrics:
         """See rerank.watch."""
         self._queue_limit.labels(model).set(searches)
 
-    def observe_vectors(self, section: str, stage: VectorStage, seconds: float) -> None:
+    def observe_vectors(self, index: str, stage: VectorStage, seconds: float) -> None:
         """See rerank.watch."""
-        self._vector_seconds.labels(section, stage).observe(seconds)
+        self._vector_seconds.labels(index, stage).observe(seconds)
 
-    def count_vectors(self, section: str, fate: VectorFate, hits: int) -> None:
+    def count_vectors(self, index: str, fate: VectorFate, hits: int) -> None:
         """See rerank.watch."""
-        self._vectors.labels(section, fate).inc(hits)
+        self._vectors.labels(index, fate).inc(hits)
 
     def exposition(self) -> bytes:
         """Everything in Prometheus' text format."""

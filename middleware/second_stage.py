@@ -120,7 +120,7 @@ class SecondStage:
 
     def _begin_vectors(self, plan: Plan, response: SearchResponse, window: Window, reader: Reader) -> _Vectors | None:
         """Set out for the cosines, which are fetched while the model reads."""
-        found = vector_texts(plan, response, window) if plan.variant.wants_vectors else None
+        found = vector_texts(plan, response, window)
         if found is None or found[0] not in self._vectors:
             return None
         vectors = self._vectors[found[0]]

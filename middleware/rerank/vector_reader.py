@@ -18,7 +18,7 @@ from middleware.rerank.backends import FloatArray
 from middleware.rerank.bi_encoder import BiEncoder, BiEncoderChoice, Matrix, load_chosen
 from middleware.rerank.halves import Halves
 from middleware.rerank.text_memory import TextMemory
-from middleware.rerank.vector_index import read_vectors, vector_index_name, vectors_search
+from middleware.rerank.vector_index import read_vectors, vectors_search
 from middleware.rerank.vectors import cosines, vector_key
 from middleware.rerank.watch import Unwatched, VectorWatch
 from middleware.ttl_cache import TtlLruCache
@@ -73,7 +73,7 @@ class VectorReader:
 
     def __init__(
         self,
-        section: str,
+        index: str,
         settings: VectorSettings,
         fetch: Fetch,
         *,
@@ -84,8 +84,7 @@ class VectorReader:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`threads` encode and fetch at once, `most_waiting` more may wait; `clock` times what is remembered."""
-        self._section, self._index = section, vector_index_name(section, settings.index)
-        self._settings, self._fetch, self._load, self._clock = settings, fetch, load, clock
+        self._index, self._settings, self._fetch, self._load, self._clock = index, settings, fetch, load, clock
         self._watch: VectorWatch = watch or Unwatched()
         self._encoder: BiEncoder | None = None
         self._queries: TextMemory[Matrix] = TextMemory(_QUERIES)
@@ -186,7 +185,7 @@ class VectorReader:
         def make(texts: Sequence[str]) -> list[Matrix]:
             started = time.perf_counter()
             vector = encoder.encode_queries(texts)
-            self._watch.observe_vectors(self._section, "encode", time.perf_counter() - started)
+            self._watch.observe_vectors(self._index, "encode", time.perf_counter() - started)
             return [vector]
 
         try:
@@ -200,7 +199,7 @@ class VectorReader:
         with self._lock:
             known = {key: vector for key in keys if (vector := self._vectors.get(key)) is not None}
         unknown = [key for key in dict.fromkeys(keys) if key not in known]
-        self._watch.count_vectors(self._section, "remembered", len(known))
+        self._watch.count_vectors(self._index, "remembered", len(known))
         return known, [key for key in unknown if self._absent.get(key) is None]
 
     def _read(self, keys: Sequence[str], headers: Mapping[str, str], who: bytes) -> Mapping[str, str]:
@@ -211,9 +210,9 @@ class VectorReader:
             self._failed.put(who, None, _FAILURE_TTL_S)
             self._warn(error)
             return {}
-        self._watch.observe_vectors(self._section, "fetch", time.perf_counter() - started)
-        self._watch.count_vectors(self._section, "fetched", len(found))
-        self._watch.count_vectors(self._section, "absent", len(keys) - len(found))
+        self._watch.observe_vectors(self._index, "fetch", time.perf_counter() - started)
+        self._watch.count_vectors(self._index, "fetched", len(found))
+        self._watch.count_vectors(self._index, "absent", len(keys) - len(found))
         with self._lock:
             for key, vector in found.items():
                 self._vectors.put(key, vector)

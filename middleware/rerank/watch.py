@@ -35,13 +35,13 @@ class Watch(Protocol):
 
 
 class VectorWatch(Protocol):
-    """Called by many threads; must be cheap. `section`: whose vectors."""
+    """Called by many threads; must be cheap. `index`: the one that keeps the vectors."""
 
-    def observe_vectors(self, section: str, stage: VectorStage, seconds: float) -> None:
+    def observe_vectors(self, index: str, stage: VectorStage, seconds: float) -> None:
         """`encode`: a query that was not remembered; `fetch`: the vectors of a window that were not."""
         ...
 
-    def count_vectors(self, section: str, fate: VectorFate, hits: int) -> None:
+    def count_vectors(self, index: str, fate: VectorFate, hits: int) -> None:
         """What became of the vectors that hits need: remembered, fetched, or absent from the index that keeps them."""
         ...
 
@@ -59,6 +59,6 @@ class Unwatched:
 
     def see_queue_limit(self, model: str, searches: int) -> None: ...
 
-    def observe_vectors(self, section: str, stage: VectorStage, seconds: float) -> None: ...
+    def observe_vectors(self, index: str, stage: VectorStage, seconds: float) -> None: ...
 
-    def count_vectors(self, section: str, fate: VectorFate, hits: int) -> None: ...
+    def count_vectors(self, index: str, fate: VectorFate, hits: int) -> None: ...

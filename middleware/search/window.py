@@ -78,13 +78,13 @@ def vector_texts(plan: Plan, response: SearchResponse, window: Window) -> tuple[
 
     None where there are none, or the search is on several sections: their cosines cannot be compared.
     """
-    if len(plan.sections.candidates) != 1:
+    if len(plan.sections.candidates) != 1 or not plan.variant.wants_vectors:
         return None
     ((name, section),) = plan.sections.candidates
     if section.vectors is None:
         return None
     text = section.vectors.template or section.template
-    if text == section.template:  # a wish for other fields or chunks is one for the model alone, so for no vectors
+    if text == section.template and not plan.wish.fields and plan.wish.chunks is None:
         return name, window.document_texts
     template = parse_template(text)
     return name, [

@@ -11,23 +11,18 @@ import sys
 import time
 import uuid
 
-import numpy as np
 import pytest
 import yaml
 from http_call import call, fill
 from tiny_model import WORDS, save_tiny_bert
 from typer.testing import CliRunner
 
-from middleware.catalog.client import Access, connect
+from middleware.catalog.client import connect
 from middleware.catalog.product_vectors import TextSource, build_vectors
 from middleware.cli import app
-from middleware.config import Settings
 from middleware.errors import CommandError
-from middleware.learning.shop import open_shop
-from middleware.learning.shop_vectors import ShopVectors
 from middleware.rerank.bi_encoder import load_bi_encoder
 from middleware.search.document import parse_template
-from middleware.search.window import read_window
 
 pytestmark = pytest.mark.integration
 
@@ -164,25 +159,6 @@ def test_products_without_a_text_are_counted_and_an_index_that_is_not_there_is_a
         build(engine_url, f"{shop}-none", encoder)
 
 
-def test_what_is_learned_from_has_the_cosines_that_a_search_has(engine_url, shop, folder, encoder, tiny_model_folder):
-    build(engine_url, shop, encoder)
-    settings = Settings.model_validate(settings_of(engine_url, shop, folder, tiny_model_folder))
-    offline = open_shop(settings, Access(), shop, None, 50)
-    plan, response = offline.search("phone case")
-    vectors = ShopVectors(offline)
-    found = vectors.cosines(plan, response, read_window(plan, response))
-    hits = [{"_id": hit.decoded("_id"), "_source": hit.decoded("_source")} for hit in response.hits]
-    order = [hits[place]["_id"] for place in np.argsort(-found, kind="stable")]
-    assert order == by_cosine(encoder, "phone case", hits)
-    assert np.abs(found).max() <= 1
-    vectors.close()
-
-    call(f"{engine_url}/kept-{shop}", method="DELETE")
-    missing = ShopVectors(offline)
-    assert np.isnan(missing.cosines(plan, response, read_window(plan, response))).all()
-    missing.close()
-
-
 def settings_of(url, shop, folder, tiny_model_folder):
     return {
         "upstream": {"urls": [url]},
@@ -240,8 +216,8 @@ def test_the_commands_build_and_count_and_a_search_shows_no_trace(
             assert {**hit, "_score": 0} == {**hits[hit["_id"]], "_score": 0}
         assert [hit["_id"] for hit in ours] == by_cosine(encoder, "phone case", plain)
     counted = call(metrics).body.decode()
-    assert 'es_rerank_vectors_total{fate="fetched",section="shop"} 50.0' in counted
-    assert 'es_rerank_vector_seconds_count{section="shop",stage="encode"} 1.0' in counted
+    assert f'es_rerank_vectors_total{{fate="fetched",index="kept-{shop}"}} 50.0' in counted
+    assert f'es_rerank_vector_seconds_count{{index="kept-{shop}",stage="encode"}} 1.0' in counted
 
 
 def wait_for_cosines(proxy, shop, body):

@@ -59,8 +59,8 @@ def make():
     def build(cluster, encoder=None, clock=time.monotonic, most_waiting=32, **settings):
         encoder = encoder or FakeEncoder()
         reader = VectorReader(
-            "shop",
-            VectorSettings(index="kept", **settings),
+            "kept",
+            VectorSettings(**settings),
             cluster.fetch,
             load=lambda _: encoder,
             clock=clock,
@@ -147,7 +147,7 @@ def test_an_encoder_that_cannot_be_loaded_leaves_searches_without_cosines(caplog
     def load(_):
         raise ModelUnavailable("no such model")
 
-    reader = VectorReader("shop", VectorSettings(), FakeCluster().fetch, load=load)
+    reader = VectorReader("kept", VectorSettings(), FakeCluster().fetch, load=load)
     reader.start()
     wait_until(lambda: "no such model" in caplog.text)
     assert reader.begin("red", ["red"], {}) is None
