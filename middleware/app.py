@@ -5,6 +5,8 @@ from __future__ import annotations
 import atexit
 import json
 from collections.abc import Callable, Mapping
+from functools import lru_cache
+from threading import Lock
 from typing import Any
 from urllib.parse import quote
 
@@ -14,14 +16,18 @@ from middleware.admin import add_error_pages, make_blueprint
 from middleware.cluster import Cluster
 from middleware.config import FeatureFields, ModelSettings, Settings
 from middleware.errors import UpstreamError
+from middleware.experiments.assign import resolve
 from middleware.front import Front
 from middleware.message import Request
 from middleware.observability import Metrics
 from middleware.personalization.store import Fetch, ProfileReader
 from middleware.proxy import SearchProxy
+from middleware.rerank.bi_encoder import BiEncoder, BiEncoderChoice, load_chosen
 from middleware.rerank.engine import Engine
 from middleware.rerank.redis_scores import connect_redis
 from middleware.rerank.score_memory import ScoreMemory
+from middleware.rerank.vector_index import vector_index_name
+from middleware.rerank.vector_reader import VectorReader
 from middleware.second_stage import SecondStage
 from middleware.upstream import Upstream, read_all
 
@@ -56,7 +62,8 @@ def create_app(
         engine.start()
         atexit.register(engine.stop)
     profiles = _make_profile_reader(settings, impatient) if settings.profiles.enabled else None
-    proxy = SearchProxy(settings, upstream, cluster, SecondStage(settings, engines), profiles, metrics)
+    second_stage = SecondStage(settings, engines, _make_vector_readers(settings, make_fetch(impatient), metrics))
+    proxy = SearchProxy(settings, upstream, cluster, second_stage, profiles, metrics)
     flask = Flask("middleware")
     flask.json.sort_keys = False  # type: ignore[attr-defined]
     flask.register_blueprint(make_blueprint(settings, proxy, engines, metrics, cluster))
@@ -100,6 +107,25 @@ def _make_profile_reader(settings: Settings, upstream: Upstream) -> ProfileReade
     reader = ProfileReader(settings.profiles, fields, make_fetch(upstream))
     atexit.register(reader.close)
     return reader
+
+
+def _make_vector_readers(settings: Settings, fetch: Fetch, metrics: Metrics) -> dict[str, VectorReader]:
+    """For each section with vectors that some variant wants; sections with one encoder share it."""
+    loading, known = Lock(), lru_cache(load_chosen)
+
+    def load(choice: BiEncoderChoice) -> BiEncoder:
+        with loading:
+            return known(choice)
+
+    readers = {}
+    for name, section in settings.indices.items():
+        wanted = any(resolve(variant, section, settings).wants_vectors for variant in settings.variants)
+        if section.vectors is not None and wanted:
+            index = vector_index_name(name, section.vectors.index)
+            reader = readers[name] = VectorReader(index, section.vectors, fetch, watch=metrics, load=load)
+            reader.start()
+            atexit.register(reader.close)
+    return readers
 
 
 def make_fetch(upstream: Upstream) -> Fetch:

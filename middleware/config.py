@@ -22,6 +22,7 @@ from middleware.config_cascade import CascadeSettings
 from middleware.config_file import first_error, read_config_file
 from middleware.config_remote import RemoteSettings
 from middleware.config_section import Positive, Section
+from middleware.config_vectors import VectorSettings
 from middleware.errors import ConfigError
 from middleware.search.document import parse_template
 
@@ -184,6 +185,9 @@ class WeightSettings(Section):
     brand_affinity: Weight = Field(0.3, description="How much of the user's behaviour is on this hit's brand.")
     category_affinity: Weight = Field(0.1, description="How much of the user's behaviour is in this hit's category.")
     price_fit: Weight = Field(0.15, description="How near this hit's price is to the user's usual price.")
+    vector_cosine: Weight = Field(
+        0.0, description="Cosine of the query's and the hit's vectors, scaled to 0..1; needs indices.NAME.vectors."
+    )
 
 
 class VariantSettings(Section):
@@ -240,6 +244,7 @@ class IndexSettings(Section):
         None, description="Default: the default variant's, then 50."
     )
     features: FeatureFields = Field(FeatureFields(), description="Fields for the profile features.")
+    vectors: VectorSettings | None = Field(None, description="Vectors of the documents; null: none.")
 
     @field_validator("template")
     @classmethod

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -20,23 +20,38 @@ from middleware.personalization.profiles import Profile
 from middleware.ranking import Scored
 from middleware.rerank.engine import Engine
 from middleware.rerank.reading import Reading, Stop
+from middleware.rerank.vector_reader import Pending, VectorReader
+from middleware.rerank.vectors import scaled
 from middleware.search.hits import SearchResponse
 from middleware.search.plan import Plan
 from middleware.search.reasons import Reason
-from middleware.search.window import Window, read_window
+from middleware.search.window import Window, read_window, vector_texts
 from middleware.ttl_cache import TtlLruCache
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Who searches: the user of the profile, which may still be on its way; both absent for everybody."""
+    """Who searches: the user of the profile, which may still be on its way; both absent for everybody.
+
+    `credentials`: headers with which vectors are asked for.
+    """
 
     user: str | None = None
     profile: Future[Profile | None] | None = None
+    credentials: Mapping[str, str] = field(default_factory=dict)
 
 
 Outcome = Scored | Reason | RerankError
 """What became of one search: its ranking, why there is nothing to rerank, or our failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Vectors:
+    """The cosines of a window, on their way, and until when they are waited for (seconds, monotonic)."""
+
+    reader: VectorReader
+    pending: Pending
+    deadline: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +62,7 @@ class _Task:
     plan: Plan
     window: Window
     key: bytes
+    vectors: _Vectors | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +82,13 @@ class SecondStage:
     budget cut short tears them apart. The first ranking stays the one that is remembered.
     """
 
-    def __init__(self, settings: Settings, engines: Mapping[str, Engine]) -> None:
+    def __init__(
+        self, settings: Settings, engines: Mapping[str, Engine], vectors: Mapping[str, VectorReader] | None = None
+    ) -> None:
+        """`vectors`: by name of a section of `indices`."""
         self._settings = settings
         self._engines = engines
+        self._vectors = vectors or {}
         self._remembered: TtlLruCache[bytes, Scored] = TtlLruCache(settings.rankings.size)
 
     def rerank(
@@ -88,7 +108,8 @@ class SecondStage:
                 task = _Task(place, plan, window, _key(plan, window, reader))
                 remembered = self._remembered.get(task.key)
                 if remembered is None:
-                    by_model[plan.variant.model].append(task)
+                    vectors = self._begin_vectors(plan, response, window, reader)
+                    by_model[plan.variant.model].append(replace(task, vectors=vectors))
                 else:
                     outcomes[place] = remembered[0]
         for done, (model, tasks) in enumerate(by_model.items()):
@@ -96,6 +117,15 @@ class SecondStage:
             for task, outcome in zip(tasks, self._score(model, tasks, reader, share), strict=True):
                 outcomes[task.place] = outcome
         return [outcome for outcome in outcomes if outcome is not None]
+
+    def _begin_vectors(self, plan: Plan, response: SearchResponse, window: Window, reader: Reader) -> _Vectors | None:
+        """Set out for the cosines, which are fetched while the model reads."""
+        found = vector_texts(plan, response, window)
+        if found is None or found[0] not in self._vectors:
+            return None
+        vectors = self._vectors[found[0]]
+        pending = vectors.begin(plan.query_text, found[1], reader.credentials)
+        return _Vectors(vectors, pending, time.monotonic() + vectors.budget_s) if pending else None
 
     def _score(self, model: str, tasks: Sequence[_Task], reader: Reader, budget_s: float) -> Sequence[Outcome]:
         engine, started = self._engines[model], time.monotonic()
@@ -106,7 +136,8 @@ class SecondStage:
             return [error] * len(tasks)
         patience = time.monotonic() + self._settings.profiles.budget_ms / 1000
         profile = _finished(reader.profile, min(started + budget_s, patience))
-        return [self._remember(each.task, _finish(each, engine.name, profile)) for each in begun]
+        until = started + budget_s
+        return [self._remember(each.task, _finish(each, engine.name, profile, until)) for each in begun]
 
     def _remember(self, task: _Task, outcome: Scored | DeadlineExceeded) -> Outcome:
         ttl_s = self._settings.rankings.ttl_s
@@ -153,7 +184,7 @@ def _read(engine: Engine, begun: Sequence[_Begun], deadline: float) -> None:
             each.reading.add(scores.tolist())
 
 
-def _finish(begun: _Begun, model: str, profile: Profile | None) -> Scored | DeadlineExceeded:
+def _finish(begun: _Begun, model: str, profile: Profile | None, until: float) -> Scored | DeadlineExceeded:
     """The order of what was read, by fused score, and behind it of what was estimated."""
     plan, window, scores = begun.task.plan, begun.task.window, np.array(begun.reading.scores)
     read = begun.reading.order[: len(scores)]
@@ -165,7 +196,7 @@ def _finish(begun: _Begun, model: str, profile: Profile | None) -> Scored | Dead
         cross_encoder[read] = scores
     if not len(read):
         return DeadlineExceeded(f"{model} did not score the first of {len(window.document_texts)} hits in time")
-    features = _features(window, cross_encoder, profile)
+    features = _features(window, cross_encoder, profile) | _cosines(begun.task, len(cross_encoder), until)
     fused = fuse(features, plan.variant.weights)
     is_unread = np.ones(len(fused))
     is_unread[read] = 0
@@ -178,6 +209,14 @@ def _features(window: Window, cross_encoder: FloatArray, profile: Profile | None
     known = len(cross_encoder)
     features = {"cross_encoder": cross_encoder, "first_stage": scale_first_stage(window.first_stage_scores[:known])}
     return features | (profile_features(profile, window.hit_fields[:known]) if profile is not None else {})
+
+
+def _cosines(task: _Task, count: int, until: float) -> dict[str, FloatArray]:
+    """The feature of the first `count` hits, where the query's vector is there by `until` (seconds, monotonic)."""
+    if task.vectors is None:
+        return {}
+    found = task.vectors.reader.cosines(task.vectors.pending, min(until, task.vectors.deadline))
+    return {} if found is None else {"vector_cosine": scaled(found[:count])}
 
 
 def _key(plan: Plan, window: Window, reader: Reader) -> bytes:

@@ -35,6 +35,11 @@ class ResolvedVariant:
     weights: Mapping[str, float]
     cascade: CascadeSettings
 
+    @property
+    def wants_vectors(self) -> bool:
+        """Whether the cosine of query and hit counts."""
+        return self.weights.get("vector_cosine", 0.0) > 0
+
 
 def assign(switch: str | None, user: str | None, settings: Settings) -> Assignment:
     """The variant of a search from the values of the switch and user headers (None: absent, as is a blank one).

@@ -107,7 +107,7 @@ def _plan(search: Search, variant: str, settings: Settings, has_retrievers: bool
         return Skip(Reason.BEYOND_WINDOW, choose_preference(search, text))
     if wish.limits_hits and "sort" in body:
         body["track_scores"] = True  # the sort of the retriever inside: it chooses the window, whose scores we read
-    wanted = _wanted_fields(sections, wish, settings)
+    wanted = _wanted_fields(sections, wish, settings, resolved)
     deferral = choose_deferral(body, search.parameters, wanted, page.size, max(resolved.window, page.end))
     if isinstance(deferral, Reason):
         return deferral
@@ -215,9 +215,11 @@ def _template_text(search: Search, section: IndexSettings) -> str:
     return next((value.strip() for value in values if isinstance(value, str) and value.strip()), "")
 
 
-def _wanted_fields(sections: Sections, wish: Wish, settings: Settings) -> tuple[str, ...]:
+def _wanted_fields(sections: Sections, wish: Wish, settings: Settings, variant: ResolvedVariant) -> tuple[str, ...]:
     names: list[str] = []
     for _, section in sections.candidates:
         names += wish.fields or parse_template(section.template).fields
+        if section.vectors is not None and variant.wants_vectors:
+            names += parse_template(section.vectors.template or section.template).fields
         names += section.features.names if settings.profiles.enabled else ()
     return tuple(dict.fromkeys(names))
