@@ -15,6 +15,7 @@ from middleware.cluster import Cluster
 from middleware.config import FeatureFields, ModelSettings, Settings
 from middleware.errors import UpstreamError
 from middleware.front import Front
+from middleware.fusions import load_fusions
 from middleware.message import Request
 from middleware.observability import Metrics
 from middleware.personalization.store import Fetch, ProfileReader
@@ -56,7 +57,8 @@ def create_app(
         engine.start()
         atexit.register(engine.stop)
     profiles = _make_profile_reader(settings, impatient) if settings.profiles.enabled else None
-    proxy = SearchProxy(settings, upstream, cluster, SecondStage(settings, engines), profiles, metrics)
+    second_stage, fusions = SecondStage(settings, engines), load_fusions(settings)
+    proxy = SearchProxy(settings, upstream, cluster, second_stage, profiles, metrics, fusions)
     flask = Flask("middleware")
     flask.json.sort_keys = False  # type: ignore[attr-defined]
     flask.register_blueprint(make_blueprint(settings, proxy, engines, metrics, cluster))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
@@ -23,9 +23,11 @@ from middleware.config_file import first_error, read_config_file
 from middleware.config_remote import RemoteSettings
 from middleware.config_section import Positive, Section
 from middleware.errors import ConfigError
+from middleware.fusion_file import read_fusion_model
 from middleware.search.document import parse_template
 
 CONTROL = "control"
+REGISTRY = "registry:"
 ENV_PREFIX = "ES_RERANK_"
 Weight = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
 
@@ -194,7 +196,17 @@ class VariantSettings(Section):
         None, description="How many first-stage hits are reranked."
     )
     weights: WeightSettings = Field(WeightSettings(), description="Fusion weights.")
+    fusion: str | None = Field(
+        None, description="File of a fusion model that `es-rerank train fusion` made; it stands in for the weights."
+    )
     cascade: CascadeSettings = Field(CascadeSettings(), description="What the cross-encoder need not read.")
+
+    @field_validator("fusion")
+    @classmethod
+    def _readable_fusion(cls, fusion: str | None) -> str | None:
+        if fusion is not None and not fusion.startswith(REGISTRY):
+            read_fusion_model(Path(fusion))
+        return fusion
 
 
 class ExperimentSettings(Section):
@@ -207,17 +219,25 @@ class ExperimentSettings(Section):
 
 
 class FeatureFields(Section):
-    """Which document fields the profile features read."""
+    """Which document fields the features of a hit read, those of a profile and those of a trained fusion model."""
 
     brand: str | None = Field("brand", description="Field of the brand; null: no brand affinity.")
     category: str | None = Field(
         "category", description="Field of the category, may have many values; null: no affinity."
     )
     price: str | None = Field("price", description="Field of the price; null: no price fit.")
+    popularity: str | None = Field(None, description="Field of a number that grows with sales or views.")
+    date: str | None = Field(None, description="Field of the date since when the product is sold.")
+    half_life_days: Annotated[float, Field(gt=0)] = Field(365.0, description="Freshness halves in this time.")
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(name for name in (self.brand, self.category, self.price) if name)
+        """The fields that the features of a profile read."""
+        return self.of(("brand", "category", "price"))
+
+    def of(self, kinds: Iterable[str]) -> tuple[str, ...]:
+        """The fields of these kinds (names of settings), those that there are."""
+        return tuple(name for kind in kinds if (name := getattr(self, kind)))
 
 
 class IndexSettings(Section):
@@ -239,7 +259,7 @@ class IndexSettings(Section):
     window: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
         None, description="Default: the default variant's, then 50."
     )
-    features: FeatureFields = Field(FeatureFields(), description="Fields for the profile features.")
+    features: FeatureFields = Field(FeatureFields(), description="Fields for the features of a hit.")
 
     @field_validator("template")
     @classmethod

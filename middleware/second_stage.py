@@ -11,10 +11,11 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from middleware.config import Settings
 from middleware.errors import DeadlineExceeded, NoModel, Overloaded, RerankError
-from middleware.fusion import FloatArray, fuse, rank, scale_first_stage, share_of
+from middleware.fusion import FloatArray, rank, scale_first_stage
 from middleware.personalization.features import profile_features
 from middleware.personalization.profiles import Profile
 from middleware.ranking import Scored
@@ -79,7 +80,8 @@ class SecondStage:
         outcomes: list[Outcome | None] = [None] * len(searches)
         by_model: defaultdict[str, list[_Task]] = defaultdict(list)
         for place, (plan, response) in enumerate(searches):
-            window = read_window(plan, response, has_profile=reader.user is not None)
+            wants_profile = reader.user is not None and plan.variant.fusion.maker.wants_profile
+            window = read_window(plan, response, has_profile=wants_profile)
             if isinstance(window, Reason):
                 outcomes[place] = window
             elif plan.variant.model is None or plan.variant.model not in self._engines:
@@ -126,10 +128,17 @@ def _begin(task: _Task, engine: Engine, profile: Profile | None) -> _Begun:
     estimates = engine.estimate(plan.query_text, window.document_texts, first_stage, cascade.certainty)
     if estimates is None:
         return whole
-    others = _features(window, np.zeros(count), profile)
-    base, share = fuse(others, plan.variant.weights), share_of("cross_encoder", others, plan.variant.weights)
-    stop = Stop(base, share, estimates.uppers, cascade.page) if cascade.early_stop else None
-    order = rank(base + share * estimates.scores)
+    model, others = plan.variant.fusion.model, _features(task, profile)
+
+    def fuse(places: NDArray[np.intp], scores: FloatArray) -> FloatArray:
+        part = {name: values[places] for name, values in others.items()}
+        return model.fuse(part | {"cross_encoder": scores})
+
+    everywhere = np.arange(count)
+    stop = None
+    if cascade.early_stop and model.is_monotone_in("cross_encoder"):
+        stop = Stop(fuse, fuse(everywhere, estimates.uppers), cascade.page)
+    order = rank(fuse(everywhere, estimates.scores))
     return _Begun(task, Reading(order, min(cascade.depth or estimates.depth, count), stop), estimates.scores)
 
 
@@ -165,28 +174,30 @@ def _finish(begun: _Begun, model: str, profile: Profile | None) -> Scored | Dead
         cross_encoder[read] = scores
     if not len(read):
         return DeadlineExceeded(f"{model} did not score the first of {len(window.document_texts)} hits in time")
-    features = _features(window, cross_encoder, profile)
-    fused = fuse(features, plan.variant.weights)
+    known = {name: values[: len(cross_encoder)] for name, values in _features(begun.task, profile).items()}
+    features = {"cross_encoder": cross_encoder} | known
+    fused = plan.variant.fusion.model.fuse(features)
     is_unread = np.ones(len(fused))
     is_unread[read] = 0
     order = np.lexsort((-fused, is_unread)).tolist()  # stable: equal ones keep Elasticsearch's order
     return Scored(features, fused, order, len(read), window.document_texts[: len(fused)], model, profile)
 
 
-def _features(window: Window, cross_encoder: FloatArray, profile: Profile | None) -> dict[str, FloatArray]:
-    """The features of the first k hits, k the length of `cross_encoder`."""
-    known = len(cross_encoder)
-    features = {"cross_encoder": cross_encoder, "first_stage": scale_first_stage(window.first_stage_scores[:known])}
-    return features | (profile_features(profile, window.hit_fields[:known]) if profile is not None else {})
+def _features(task: _Task, profile: Profile | None) -> dict[str, FloatArray]:
+    """The features of a whole window but for cross_encoder."""
+    maker, window = task.plan.variant.fusion.maker, task.window
+    features = maker.make(window.evidence(task.plan.query_text))
+    return features | (profile_features(profile, window.hit_fields) if profile and maker.wants_profile else {})
 
 
 def _key(plan: Plan, window: Window, reader: Reader) -> bytes:
     """A digest of all that a ranking is made of, but for the profile, for which the user stands."""
     variant = plan.variant
-    ours = (variant.name, variant.model, sorted(variant.weights.items()), variant.cascade)
+    ours = (variant.name, variant.model, variant.fusion.model.key, variant.cascade)
     parts = (*ours, reader.user, plan.query_text)
     digest = hashlib.blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=16)
-    digest.update(repr((window.passages, window.hit_fields)).encode("utf-8", "surrogatepass"))
+    read = (window.passages, window.hit_fields, window.values if variant.trained else ())
+    digest.update(repr(read).encode("utf-8", "surrogatepass"))
     digest.update(window.first_stage_scores.tobytes())
     return digest.digest()
 
