@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
 from functools import lru_cache
-from itertools import pairwise
 
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _ASCII_WORD = re.compile(r"[a-z0-9]+")
@@ -14,6 +12,8 @@ _WORD = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+")
 _FIRST_CJK = re.compile(rf"[{_CJK}]")
 _COMPOUND = re.compile(r"[a-z0-9]+(?:[-_/.][a-z0-9]+)*")
 _SEPARATORS = re.compile(r"[-_/.]")
+_DIGIT = re.compile(r"\d")
+_PUNCTUATION = ".,;:()[]\"'"
 _LEAST_STEMMED = 4
 
 
@@ -55,26 +55,29 @@ def word_ids(text: str) -> list[int]:
     return [word_id(word) for word in split_words(text)]
 
 
-def model_tokens(text: str) -> Iterator[str]:
+def model_tokens(text: str) -> list[str]:
     """The tokens of a `comparable` text that have digits and letters, without hyphens and the like: wh-1000xm4."""
-    for compound in _COMPOUND.findall(text):
-        token = _SEPARATORS.sub("", compound)
-        if has_digits_and_letters(token):
-            yield token
+    tokens = (_SEPARATORS.sub("", compound) for compound in _COMPOUND.findall(text))
+    return [token for token in tokens if _is_mixed(token)]
 
 
-def stated_models(text: str) -> Iterator[str]:
+def stated_models(text: str) -> list[str]:
     """What of a document's text may answer a query's `model_tokens`: those, their parts, and neighbours like s 21."""
-    yield from model_tokens(text)
-    words = _ASCII_WORD.findall(text)
-    yield from (word for word in words if has_digits_and_letters(word))
-    for first, second in pairwise(words):
-        if first.isdigit() != second.isdigit():
-            yield first + second
+    chunks, stated = text.split(), list[str]()
+    for place, chunk in enumerate(chunks):
+        if chunk.isalpha() or not _DIGIT.search(chunk):
+            continue
+        for compound in _COMPOUND.findall(chunk):
+            parts = _SEPARATORS.split(compound)
+            stated += filter(_is_mixed, ("".join(parts), *parts))
+        number = chunk.strip(_PUNCTUATION)
+        if number.isdigit():
+            stated += [name + number for name in chunks[max(place - 1, 0) : place] if name.isalpha()]
+            stated += [number + name for name in chunks[place + 1 : place + 2] if name.isalpha()]
+    return stated
 
 
-def has_digits_and_letters(token: str) -> bool:
-    """Whether the token is of the kind that model numbers, sizes and capacities are of."""
+def _is_mixed(token: str) -> bool:
     return not (token.isdigit() or token.isalpha())
 
 
