@@ -5,6 +5,8 @@ from __future__ import annotations
 import atexit
 import json
 from collections.abc import Callable, Mapping
+from functools import lru_cache
+from threading import Lock
 from typing import Any
 from urllib.parse import quote
 
@@ -14,15 +16,19 @@ from middleware.admin import add_error_pages, make_blueprint
 from middleware.cluster import Cluster
 from middleware.config import FeatureFields, ModelSettings, Settings
 from middleware.errors import UpstreamError
+from middleware.experiments.assign import resolve
 from middleware.front import Front
-from middleware.fusions import load_fusions
+from middleware.fusions import Fusion, load_fusions
 from middleware.message import Request
 from middleware.observability import Metrics
 from middleware.personalization.store import Fetch, ProfileReader
 from middleware.proxy import SearchProxy
+from middleware.rerank.bi_encoder import BiEncoder, BiEncoderChoice, load_chosen
 from middleware.rerank.engine import Engine
 from middleware.rerank.redis_scores import connect_redis
 from middleware.rerank.score_memory import ScoreMemory
+from middleware.rerank.vector_index import vector_index_name
+from middleware.rerank.vector_reader import VectorReader
 from middleware.second_stage import SecondStage
 from middleware.upstream import Upstream, read_all
 
@@ -50,14 +56,14 @@ def create_app(
         upstream = Upstream(settings.upstream)
         upstream.call_when_back(cluster.look_again)
     cluster.look_again()
-    metrics = Metrics()
+    metrics, fusions = Metrics(), load_fusions(settings)
     make_engine = make_engine or make_engine_maker(settings, metrics)
     engines = {name: make_engine(_for_servers(model, settings.budget_ms)) for name, model in settings.models.items()}
     for engine in engines.values():
         engine.start()
         atexit.register(engine.stop)
     profiles = _make_profile_reader(settings, impatient) if settings.profiles.enabled else None
-    second_stage, fusions = SecondStage(settings, engines), load_fusions(settings)
+    second_stage = SecondStage(settings, engines, _make_vector_readers(settings, fusions, make_fetch(impatient)))
     proxy = SearchProxy(settings, upstream, cluster, second_stage, profiles, metrics, fusions)
     flask = Flask("middleware")
     flask.json.sort_keys = False  # type: ignore[attr-defined]
@@ -102,6 +108,25 @@ def _make_profile_reader(settings: Settings, upstream: Upstream) -> ProfileReade
     reader = ProfileReader(settings.profiles, fields, make_fetch(upstream))
     atexit.register(reader.close)
     return reader
+
+
+def _make_vector_readers(settings: Settings, fusions: Mapping[str, Fusion], fetch: Fetch) -> dict[str, VectorReader]:
+    """For each section with vectors that some variant wants; sections with one encoder share it."""
+    loading, known = Lock(), lru_cache(load_chosen)
+
+    def load(choice: BiEncoderChoice) -> BiEncoder:
+        with loading:
+            return known(choice)
+
+    readers = {}
+    for name, section in settings.indices.items():
+        wanted = any(resolve(variant, section, settings, fusions).wants_vectors for variant in settings.variants)
+        if section.vectors is not None and wanted:
+            index = vector_index_name(name, section.vectors.index)
+            reader = readers[name] = VectorReader(index, section.vectors, fetch, load=load)
+            reader.start()
+            atexit.register(reader.close)
+    return readers
 
 
 def make_fetch(upstream: Upstream) -> Fetch:

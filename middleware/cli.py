@@ -13,6 +13,7 @@ from rich.console import Console
 from middleware import __version__
 from middleware.catalog.commands import app as bootstrap_app
 from middleware.catalog.demo.commands import write_catalog
+from middleware.catalog.vector_commands import app as vectors_app
 from middleware.demo.commands import demo
 from middleware.errors import ConfigError, MiddlewareError
 from middleware.learning.commands import app as models_app
@@ -29,6 +30,7 @@ app = typer.Typer(
 app.add_typer(bootstrap_app, name="bootstrap")
 app.add_typer(node_app, name="node")
 app.add_typer(models_app, name="models")
+app.add_typer(vectors_app, name="vectors")
 app.command()(demo)
 app.command()(evaluate)
 app.command("demo-catalog")(write_catalog)

@@ -18,18 +18,16 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from middleware.config_cascade import CascadeSettings
 from middleware.config_file import first_error, read_config_file
 from middleware.config_remote import RemoteSettings
 from middleware.config_section import Positive, Section
+from middleware.config_variants import VariantSettings, Weight
+from middleware.config_vectors import VectorSettings
 from middleware.errors import ConfigError
-from middleware.fusion_file import read_fusion_model
 from middleware.search.document import parse_template
 
 CONTROL = "control"
-REGISTRY = "registry:"
 ENV_PREFIX = "ES_RERANK_"
-Weight = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
 
 
 class UpstreamSettings(Section):
@@ -178,37 +176,6 @@ class ModelSettings(Section):
         return source
 
 
-class WeightSettings(Section):
-    """Weights of the fused score; what counts is a weight's share of the sum over the features a search has."""
-
-    cross_encoder: Weight = Field(1.0, description="The cross-encoder's score.")
-    first_stage: Weight = Field(0.25, description="Elasticsearch's score, scaled to 0..1 within the window.")
-    brand_affinity: Weight = Field(0.3, description="How much of the user's behaviour is on this hit's brand.")
-    category_affinity: Weight = Field(0.1, description="How much of the user's behaviour is in this hit's category.")
-    price_fit: Weight = Field(0.15, description="How near this hit's price is to the user's usual price.")
-
-
-class VariantSettings(Section):
-    """One configuration of the second stage; what is null comes from the index, then from the default variant."""
-
-    model: str | None = Field(None, description="A name under models.")
-    window: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
-        None, description="How many first-stage hits are reranked."
-    )
-    weights: WeightSettings = Field(WeightSettings(), description="Fusion weights.")
-    fusion: str | None = Field(
-        None, description="File of a fusion model that `es-rerank train fusion` made; it stands in for the weights."
-    )
-    cascade: CascadeSettings = Field(CascadeSettings(), description="What the cross-encoder need not read.")
-
-    @field_validator("fusion")
-    @classmethod
-    def _readable_fusion(cls, fusion: str | None) -> str | None:
-        if fusion is not None and not fusion.startswith(REGISTRY):
-            read_fusion_model(Path(fusion))
-        return fusion
-
-
 class ExperimentSettings(Section):
     """How users are split when the switch header is absent."""
 
@@ -260,6 +227,7 @@ class IndexSettings(Section):
         None, description="Default: the default variant's, then 50."
     )
     features: FeatureFields = Field(FeatureFields(), description="Fields for the features of a hit.")
+    vectors: VectorSettings | None = Field(None, description="Vectors of the documents; null: none.")
 
     @field_validator("template")
     @classmethod

@@ -22,12 +22,12 @@ class Fusion:
     maker: Maker
 
 
-_PLAIN = PlainMaker()
+_PLAIN, _WITH_VECTORS = PlainMaker(wants_vectors=False), PlainMaker(wants_vectors=True)
 
 
 def hand_set(weights: Mapping[str, float]) -> Fusion:
     """The weighted mean, and the few features that it reads."""
-    return Fusion(HandSet(weights), _PLAIN)
+    return Fusion(HandSet(weights), _WITH_VECTORS if weights.get("vector_cosine") else _PLAIN)
 
 
 def learned(model: Trained) -> Fusion:

@@ -116,9 +116,10 @@ class SearchProxy:
 
     def _reader(self, request: Request) -> Reader:
         user = (request.header(self._settings.headers.user) or "").strip()
+        credentials = authorization(request)
         if self._profiles is None or not user:
-            return Reader()
-        return Reader(user, self._profiles.prefetch(user, authorization(request)))
+            return Reader(credentials=credentials)
+        return Reader(user, self._profiles.prefetch(user, credentials), credentials)
 
     def _recall(self, request: Request, planning: Planning) -> Recall | Response:
         """All windows from Elasticsearch; where it refuses, its answer to the client's own request instead."""

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from middleware.config import CONTROL, IndexSettings, Settings, VariantSettings
+from middleware.config import CONTROL, IndexSettings, Settings
 from middleware.config_cascade import CascadeSettings
+from middleware.config_variants import VariantSettings
 from middleware.errors import RequestError
 from middleware.fusions import Fusion, hand_set
 
@@ -45,6 +46,11 @@ class ResolvedVariant:
     def fusion(self) -> Fusion:
         """What makes the fused scores."""
         return self.trained or hand_set(self.weights)
+
+    @property
+    def wants_vectors(self) -> bool:
+        """Whether the cosine of query and hit counts."""
+        return self.fusion.maker.wants_vectors
 
 
 def assign(switch: str | None, user: str | None, settings: Settings) -> Assignment:

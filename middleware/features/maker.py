@@ -15,6 +15,7 @@ from middleware.features.price import price_features
 from middleware.features.table import FIELD_KINDS, OF_ALL_FIELDS, PROFILE_FEATURES, find_feature
 from middleware.features.vectors import vector_features
 from middleware.fusion import FloatArray, scale_first_stage
+from middleware.rerank.vectors import scaled
 
 _HIT_FIELDS = {
     "brand_match": "brand",
@@ -42,15 +43,20 @@ class Maker(Protocol):
 
 
 class PlainMaker:
-    """What hand-set weights read: the first stage's scaled score, and a profile's features."""
+    """What hand-set weights read: the first stage's scaled score, a profile's features, and where wanted the cosine."""
 
     text_fields: tuple[str, ...] = ()
     hit_fields: tuple[str, ...] = ()
     wants_profile = True
-    wants_vectors = False
+
+    def __init__(self, *, wants_vectors: bool) -> None:
+        self.wants_vectors = wants_vectors
 
     def make(self, evidence: Evidence) -> dict[str, FloatArray]:
-        return {"first_stage": scale_first_stage(evidence.first_stage_scores)}
+        made = {"first_stage": scale_first_stage(evidence.first_stage_scores)}
+        if self.wants_vectors and evidence.vector_cosines is not None:
+            made["vector_cosine"] = scaled(evidence.vector_cosines)
+        return made
 
 
 class FeatureMaker:

@@ -227,6 +227,8 @@ def _wanted_fields(sections: Sections, wish: Wish, settings: Settings, variant: 
     names: list[str] = []
     for _, section in sections.candidates:
         names += wish.fields or parse_template(section.template).fields
+        if section.vectors is not None and variant.wants_vectors:
+            names += parse_template(section.vectors.template or section.template).fields
         names += section.features.names if settings.profiles.enabled else ()
         if variant.trained:
             names += (*variant.trained.maker.text_fields, *section.features.of(variant.trained.maker.hit_fields))

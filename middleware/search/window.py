@@ -100,6 +100,26 @@ def _wanted_kinds(plan: Plan) -> Sequence[str]:
     return plan.variant.trained.maker.hit_fields if plan.variant.trained else ()
 
 
+def vector_texts(plan: Plan, response: SearchResponse, window: Window) -> tuple[str, Sequence[str]] | None:
+    """The section that keeps the vectors of a window's documents, and the text that each was made of.
+
+    None where there are none, or the search is on several sections: their cosines cannot be compared.
+    """
+    if len(plan.sections.candidates) != 1 or not plan.variant.wants_vectors:
+        return None
+    ((name, section),) = plan.sections.candidates
+    if section.vectors is None:
+        return None
+    text = section.vectors.template or section.template
+    if text == section.template and not plan.wish.fields and plan.wish.chunks is None:
+        return name, window.document_texts
+    template = parse_template(text)
+    return name, [
+        template.render({path: hit.values(path) for path in template.fields}, section.max_field_chars)
+        for hit in response.hits[: len(window.document_texts)]
+    ]
+
+
 def _passages(plan: Plan, texts: Sequence[str]) -> tuple[Sequence[str], NDArray[np.intp]]:
     chunking = plan.wish.chunks
     if chunking is None:
