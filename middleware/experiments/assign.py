@@ -6,7 +6,6 @@ import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Literal
 
 from middleware.config import CONTROL, IndexSettings, Settings
@@ -82,13 +81,13 @@ def draw_variant(user: str, split: Mapping[str, float], salt: str) -> str | None
 
 
 def resolve(
-    name: str, index: IndexSettings, settings: Settings, fusions: Mapping[str, Fusion] = MappingProxyType({})
+    name: str, index: IndexSettings, settings: Settings, fusions: Mapping[str, Fusion] | None = None
 ) -> ResolvedVariant:
     """What a variant is on an index: model, window, weights, cascade; its own, else the index's, else the default's.
 
-    Then 50 hits, and the first model defined. `fusions` are those that the settings name (fusions.load_fusions); a
-    variant with weights of its own has no other's fusion model. Raises KeyError for a name that is neither a variant
-    nor control, or a fusion model that was not loaded.
+    Then 50 hits, and the first model defined. `fusions` are those that the settings name (fusions.load_fusions); None
+    where fused scores do not matter. A variant with weights of its own has no other's fusion model. Raises KeyError for
+    a name that is neither a variant nor control, or a fusion model that was not loaded.
     """
     unset = VariantSettings()
     own = unset if name == CONTROL else settings.variants[name]
@@ -103,7 +102,7 @@ def resolve(
         window=own.window or index.window or default.window or FALLBACK_WINDOW,
         weights=weights.model_dump(),
         cascade=cascade,
-        trained=None if fusion is None else fusions[fusion],
+        trained=None if fusion is None or fusions is None else fusions[fusion],
     )
 
 
