@@ -1,4 +1,4 @@
-"""`es-rerank train fusion` on a real index, and the proxy that serves what came out: on both sides the same features."""
+"""`es-rerank train fusion` on a real index, and the proxy that serves what came out, with the very same features."""
 
 from __future__ import annotations
 
