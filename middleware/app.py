@@ -18,6 +18,7 @@ from middleware.config import FeatureFields, ModelSettings, Settings
 from middleware.errors import UpstreamError
 from middleware.experiments.assign import resolve
 from middleware.front import Front
+from middleware.fusions import Fusion, load_fusions
 from middleware.message import Request
 from middleware.observability import Metrics
 from middleware.personalization.store import Fetch, ProfileReader
@@ -55,15 +56,16 @@ def create_app(
         upstream = Upstream(settings.upstream)
         upstream.call_when_back(cluster.look_again)
     cluster.look_again()
-    metrics = Metrics()
+    metrics, fusions = Metrics(), load_fusions(settings)
     make_engine = make_engine or make_engine_maker(settings, metrics)
     engines = {name: make_engine(_for_servers(model, settings.budget_ms)) for name, model in settings.models.items()}
     for engine in engines.values():
         engine.start()
         atexit.register(engine.stop)
     profiles = _make_profile_reader(settings, impatient) if settings.profiles.enabled else None
-    second_stage = SecondStage(settings, engines, _make_vector_readers(settings, make_fetch(impatient), metrics))
-    proxy = SearchProxy(settings, upstream, cluster, second_stage, profiles, metrics)
+    vectors = _make_vector_readers(settings, fusions, make_fetch(impatient), metrics)
+    second_stage = SecondStage(settings, engines, vectors)
+    proxy = SearchProxy(settings, upstream, cluster, second_stage, profiles, metrics, fusions)
     flask = Flask("middleware")
     flask.json.sort_keys = False  # type: ignore[attr-defined]
     flask.register_blueprint(make_blueprint(settings, proxy, engines, metrics, cluster))
@@ -109,7 +111,9 @@ def _make_profile_reader(settings: Settings, upstream: Upstream) -> ProfileReade
     return reader
 
 
-def _make_vector_readers(settings: Settings, fetch: Fetch, metrics: Metrics) -> dict[str, VectorReader]:
+def _make_vector_readers(
+    settings: Settings, fusions: Mapping[str, Fusion], fetch: Fetch, metrics: Metrics
+) -> dict[str, VectorReader]:
     """For each section with vectors that some variant wants; sections with one encoder share it."""
     loading, known = Lock(), lru_cache(load_chosen)
 
@@ -119,7 +123,7 @@ def _make_vector_readers(settings: Settings, fetch: Fetch, metrics: Metrics) -> 
 
     readers = {}
     for name, section in settings.indices.items():
-        wanted = any(resolve(variant, section, settings).wants_vectors for variant in settings.variants)
+        wanted = any(resolve(variant, section, settings, fusions).wants_vectors for variant in settings.variants)
         if section.vectors is not None and wanted:
             index = vector_index_name(name, section.vectors.index)
             reader = readers[name] = VectorReader(index, section.vectors, fetch, watch=metrics, load=load)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
@@ -18,17 +18,16 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from middleware.config_cascade import CascadeSettings
 from middleware.config_file import first_error, read_config_file
 from middleware.config_remote import RemoteSettings
 from middleware.config_section import Positive, Section
+from middleware.config_variants import VariantSettings, Weight
 from middleware.config_vectors import VectorSettings
 from middleware.errors import ConfigError
 from middleware.search.document import parse_template
 
 CONTROL = "control"
 ENV_PREFIX = "ES_RERANK_"
-Weight = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
 
 
 class UpstreamSettings(Section):
@@ -177,30 +176,6 @@ class ModelSettings(Section):
         return source
 
 
-class WeightSettings(Section):
-    """Weights of the fused score; what counts is a weight's share of the sum over the features a search has."""
-
-    cross_encoder: Weight = Field(1.0, description="The cross-encoder's score.")
-    first_stage: Weight = Field(0.25, description="Elasticsearch's score, scaled to 0..1 within the window.")
-    brand_affinity: Weight = Field(0.3, description="How much of the user's behaviour is on this hit's brand.")
-    category_affinity: Weight = Field(0.1, description="How much of the user's behaviour is in this hit's category.")
-    price_fit: Weight = Field(0.15, description="How near this hit's price is to the user's usual price.")
-    vector_cosine: Weight = Field(
-        0.0, description="Cosine of the query's and the hit's vectors, scaled to 0..1; needs indices.NAME.vectors."
-    )
-
-
-class VariantSettings(Section):
-    """One configuration of the second stage; what is null comes from the index, then from the default variant."""
-
-    model: str | None = Field(None, description="A name under models.")
-    window: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
-        None, description="How many first-stage hits are reranked."
-    )
-    weights: WeightSettings = Field(WeightSettings(), description="Fusion weights.")
-    cascade: CascadeSettings = Field(CascadeSettings(), description="What the cross-encoder need not read.")
-
-
 class ExperimentSettings(Section):
     """How users are split when the switch header is absent."""
 
@@ -211,17 +186,25 @@ class ExperimentSettings(Section):
 
 
 class FeatureFields(Section):
-    """Which document fields the profile features read."""
+    """Which document fields the features of a hit read, those of a profile and those of a trained fusion model."""
 
     brand: str | None = Field("brand", description="Field of the brand; null: no brand affinity.")
     category: str | None = Field(
         "category", description="Field of the category, may have many values; null: no affinity."
     )
     price: str | None = Field("price", description="Field of the price; null: no price fit.")
+    popularity: str | None = Field(None, description="Field of a number that grows with sales or views.")
+    date: str | None = Field(None, description="Field of the date since when the product is sold.")
+    half_life_days: Annotated[float, Field(gt=0)] = Field(365.0, description="Freshness halves in this time.")
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(name for name in (self.brand, self.category, self.price) if name)
+        """The fields that the features of a profile read."""
+        return self.of(("brand", "category", "price"))
+
+    def of(self, kinds: Iterable[str]) -> tuple[str, ...]:
+        """The fields of these kinds (names of settings), those that there are."""
+        return tuple(name for kind in kinds if (name := getattr(self, kind)))
 
 
 class IndexSettings(Section):
@@ -243,7 +226,7 @@ class IndexSettings(Section):
     window: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
         None, description="Default: the default variant's, then 50."
     )
-    features: FeatureFields = Field(FeatureFields(), description="Fields for the profile features.")
+    features: FeatureFields = Field(FeatureFields(), description="Fields for the features of a hit.")
     vectors: VectorSettings | None = Field(None, description="Vectors of the documents; null: none.")
 
     @field_validator("template")

@@ -16,6 +16,7 @@ from middleware.config import Settings
 from middleware.errors import RequestError, RerankError
 from middleware.explanation import explain_ranking
 from middleware.first_stage import FirstStage, Recall, encoded_like, format_of
+from middleware.fusions import Fusion
 from middleware.message import Request, Response
 from middleware.observability import Metrics
 from middleware.personalization.store import ProfileReader
@@ -63,12 +64,13 @@ class SearchProxy:
         second_stage: SecondStage,
         profiles: ProfileReader | None,
         metrics: Metrics,
+        fusions: Mapping[str, Fusion],
     ) -> None:
         self._settings = settings
         self._upstream = upstream
         self._first_stage = FirstStage(upstream, settings.server)
         self._cluster = cluster
-        self._planner = Planner(settings, self._first_stage, cluster)
+        self._planner = Planner(settings, self._first_stage, cluster, fusions)
         self._second_stage = second_stage
         self._profiles = profiles
         self._metrics = metrics
