@@ -59,7 +59,7 @@ def read_groups(path: Path) -> Sequence[Group]:
 
 
 def split(groups: Sequence[Group], share: float, seed: int) -> tuple[list[Group], list[Group]]:
-    """Training and held-out groups: `share` of the queries, at least one of each side where there are two, are held out.
+    """Training and held-out groups: `share` of the queries is held out, one at least where there are two.
 
     Queries that differ by case, spaces or spelling (`family`) alone fall on the same side; the order is kept.
     """
