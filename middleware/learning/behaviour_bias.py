@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from middleware.learning.behaviour_log import BehaviourOptions, SearchSeen
 from middleware.rerank.backends import FloatArray
 
-Method = Literal["harvested", "fitted", "assumed"]
+Method = Literal["harvested", "bounded", "assumed"]
 Rates = Mapping[tuple[str, str], Mapping[int, tuple[int, int]]]
 """(query, object) -> position -> how often it was shown there, and how often clicked."""
 
@@ -25,7 +25,7 @@ _STEEPEST = 3.0
 _TINY = 1e-6
 _MEANS = {
     "harvested": "from documents that were shown at several positions",
-    "fitted": "fitted to all clicks, for too few documents were shown at several positions",
+    "bounded": "half-way between none and all of the click rates' fall, for too few documents were shown at several",
     "assumed": "assumed, for there are too few clicks",
 }
 
@@ -64,9 +64,11 @@ def estimate_examination(searches: Sequence[SearchSeen], options: BehaviourOptio
     stock comes and goes. Intervention harvesting (Agarwal et al., Estimating Position Bias without Intrusive
     Interventions, WSDM 2019, estimator AllPairs) looks at these alone: for each pair of positions, documents shown at
     both, in equal weights at both. It needs no model of relevance and has few parameters, where EM over one
-    attractiveness for each query and document (Chuklin, Markov, de Rijke, Click Models for Web Search, 2015) must
-    guess that of documents seen once. That EM is what remains where too little was harvested; below LEAST_CLICKS
-    clicks, 1 / position is assumed (as in Joachims, Swaminathan, Schnabel, WSDM 2017).
+    attractiveness for each query and document (Wang et al., WSDM 2018, as a baseline; Chuklin, Markov, de Rijke, Click
+    Models for Web Search, 2015) stays where it starts for documents seen at one position only, or takes their
+    relevance for attention. Where too little was harvested, the truth is only known to lie between no bias at all and
+    all of the fall of the click rate: the middle, in logarithms, is taken. Below LEAST_CLICKS clicks, 1 / position is
+    assumed (as in Joachims, Swaminathan, Schnabel, WSDM 2017).
 
     Smoothed towards the power law that fits all positions, and clipped to `least_examination`.
     """
@@ -74,10 +76,13 @@ def estimate_examination(searches: Sequence[SearchSeen], options: BehaviourOptio
     count = max((position for table in rates.values() for position in table), default=1)
     harvested = _reachable(harvest(rates))
     if harvested.clicked.sum() >= LEAST_CLICKS:
-        return _smoothed(harvested, count, "harvested", options, prior=0.0)
-    everything = _rows(_single_rows(rates))
-    if everything.clicked.sum() >= LEAST_CLICKS:
-        return _smoothed(everything, count, "fitted", options, prior=options.smoothing)
+        found, _ = fit_examination(harvested)
+        evidence = np.bincount(harvested.positions, harvested.clicked).astype(np.float64)
+        return Examination(_smoothed(found, evidence, count, options), "harvested")
+    shown, clicked = _by_position(rates, count)
+    if clicked.sum() >= LEAST_CLICKS:
+        middle = np.sqrt(clicked / np.maximum(shown, 1.0) / (clicked / np.maximum(shown, 1.0)).max())
+        return Examination(_smoothed(middle, clicked, count, options), "bounded")
     law = np.maximum(1.0 / np.arange(1, count + 1), options.least_examination)
     return Examination(law, "assumed")
 
@@ -113,16 +118,16 @@ def harvest(rates: Rates) -> Clicks:
     return _rows((pairs[a, b], position - 1, total[0], total[1]) for (a, b, position), total in sorted(totals.items()))
 
 
-def fit_examination(clicks: Clicks, prior: float = 0.0) -> tuple[FloatArray, FloatArray]:
+def fit_examination(clicks: Clicks) -> tuple[FloatArray, FloatArray]:
     """Maximum likelihood of the position-based model by expectation maximisation (Chuklin et al., 2015, chapter 4).
 
-    Returns propensities by position, relative to the largest, and the attractiveness of each item; `prior`
-    impressions with the mean click rate are added to each item's. A position without rows gets 1.
+    Returns propensities by position, relative to the largest, and the attractiveness of each item. A position without
+    rows gets 1.
     """
     positions, items = clicks.positions, clicks.items
     examined = np.full(positions.max() + 1, 0.9)
     mean = clicks.clicked.sum() / clicks.shown.sum()
-    attractive = np.full(items.max() + 1, max(mean, _TINY))
+    attractive = np.full(items.max() + 1, max(float(mean), _TINY))
     missed = clicks.shown - clicks.clicked
     seen_at = np.bincount(positions, clicks.shown)
     seen_of = np.bincount(items, clicks.shown)
@@ -133,7 +138,7 @@ def fit_examination(clicks: Clicks, prior: float = 0.0) -> tuple[FloatArray, Flo
         liked = clicks.clicked + missed * gamma * (1 - theta) / unclicked
         updated = np.bincount(positions, looked) / np.maximum(seen_at, _TINY)
         updated[seen_at == 0] = 1.0
-        attractive = (np.bincount(items, liked) + prior * mean) / np.maximum(seen_of + prior, _TINY)
+        attractive = np.bincount(items, liked) / np.maximum(seen_of, _TINY)
         updated, attractive = np.clip(updated, _TINY, 1.0), np.clip(attractive, _TINY, 1.0)
         is_still = np.abs(updated / updated.max() - examined / examined.max()).max() < _STILL
         examined = updated
@@ -142,10 +147,14 @@ def fit_examination(clicks: Clicks, prior: float = 0.0) -> tuple[FloatArray, Flo
     return examined / examined[seen_at > 0].max(), attractive
 
 
-def _single_rows(rates: Rates) -> Iterator[tuple[int, int, float, float]]:
-    for item, table in enumerate(rates.values()):
-        for position, (shown, clicked) in table.items():
-            yield item, position - 1, float(shown), float(clicked)
+def _by_position(rates: Rates, count: int) -> tuple[FloatArray, FloatArray]:
+    """Impressions and clicks by position, shape (count,) each."""
+    shown, clicked = np.zeros(count), np.zeros(count)
+    for table in rates.values():
+        for position, (n, c) in table.items():
+            shown[position - 1] += n
+            clicked[position - 1] += c
+    return shown, clicked
 
 
 def _rows(rows: Iterator[tuple[int, int, float, float]]) -> Clicks:
@@ -174,19 +183,17 @@ def _reachable(clicks: Clicks) -> Clicks:
     return Clicks(items, clicks.positions[kept], clicks.shown[kept], clicks.clicked[kept])
 
 
-def _smoothed(clicks: Clicks, count: int, method: Method, options: BehaviourOptions, prior: float) -> Examination:
+def _smoothed(found: FloatArray, clicks: FloatArray, count: int, options: BehaviourOptions) -> FloatArray:
     """Each position's logarithm, mixed with the power law's by the clicks there; scaled to the largest, and clipped."""
-    found, _ = fit_examination(clicks, prior)
-    evidence = np.zeros(count)
-    evidence[: len(found)] = np.bincount(clicks.positions, clicks.clicked, minlength=len(found))
-    logs = np.zeros(count)
+    evidence, logs = np.zeros(count), np.zeros(count)
+    evidence[: len(found)] = clicks
     logs[: len(found)] = np.log(np.maximum(found, options.least_examination / 10))
     places = np.log(np.arange(1, count + 1))
     level, slope = _power_law(places, logs, evidence)
     law = level - slope * places
     mixed = (evidence * logs + options.bias_smoothing * law) / (evidence + options.bias_smoothing)
-    propensities = np.exp(mixed - mixed.max())
-    return Examination(np.clip(propensities, options.least_examination, 1.0), method)
+    smoothed: FloatArray = np.clip(np.exp(mixed - mixed.max()), options.least_examination, 1.0)
+    return smoothed
 
 
 def _power_law(places: FloatArray, logs: FloatArray, weights: FloatArray) -> tuple[float, float]:
