@@ -74,15 +74,18 @@ def estimate_examination(searches: Sequence[SearchSeen], options: BehaviourOptio
     """
     rates = count_rates(searches)
     count = max((position for table in rates.values() for position in table), default=1)
-    harvested = _reachable(harvest(rates))
-    if harvested.clicked.sum() >= LEAST_CLICKS:
-        found, _ = fit_examination(harvested)
-        evidence = np.bincount(harvested.positions, harvested.clicked).astype(np.float64)
-        return Examination(_smoothed(found, evidence, count, options), "harvested")
+    moved = {key: table for key, table in rates.items() if len(table) > 1}
+    harvested = _reachable(harvest(moved))
+    evidence = _by_position(moved, count)[1] * np.isin(np.arange(count), harvested.positions)
+    if evidence.sum() >= LEAST_CLICKS:
+        found = np.ones(count)
+        fitted, _ = fit_examination(harvested)
+        found[: len(fitted)] = fitted
+        return Examination(_smoothed(found, evidence, options), "harvested")
     shown, clicked = _by_position(rates, count)
     if clicked.sum() >= LEAST_CLICKS:
         middle = np.sqrt(clicked / np.maximum(shown, 1.0) / (clicked / np.maximum(shown, 1.0)).max())
-        return Examination(_smoothed(middle, clicked, count, options), "bounded")
+        return Examination(_smoothed(middle, clicked, options), "bounded")
     law = np.maximum(1.0 / np.arange(1, count + 1), options.least_examination)
     return Examination(law, "assumed")
 
@@ -183,15 +186,13 @@ def _reachable(clicks: Clicks) -> Clicks:
     return Clicks(items, clicks.positions[kept], clicks.shown[kept], clicks.clicked[kept])
 
 
-def _smoothed(found: FloatArray, clicks: FloatArray, count: int, options: BehaviourOptions) -> FloatArray:
+def _smoothed(found: FloatArray, clicks: FloatArray, options: BehaviourOptions) -> FloatArray:
     """Each position's logarithm, mixed with the power law's by the clicks there; scaled to the largest, and clipped."""
-    evidence, logs = np.zeros(count), np.zeros(count)
-    evidence[: len(found)] = clicks
-    logs[: len(found)] = np.log(np.maximum(found, options.least_examination / 10))
-    places = np.log(np.arange(1, count + 1))
-    level, slope = _power_law(places, logs, evidence)
+    logs = np.log(np.maximum(found, options.least_examination / 10))
+    places = np.log(np.arange(1, len(found) + 1))
+    level, slope = _power_law(places, logs, clicks)
     law = level - slope * places
-    mixed = (evidence * logs + options.bias_smoothing * law) / (evidence + options.bias_smoothing)
+    mixed = (clicks * logs + options.bias_smoothing * law) / (clicks + options.bias_smoothing)
     smoothed: FloatArray = np.clip(np.exp(mixed - mixed.max()), options.least_examination, 1.0)
     return smoothed
 
