@@ -14,7 +14,7 @@ STOP_WORDS = frozenset(
     | {"para", "con", "y", "el", "los", "las", "del", "per", "di", "e", "il", "da"}
 )
 
-_BREAK = re.compile(r"[,;:()\[\]/|•·–—*\"“”]+|(?<!\w)-+|-+(?!\w)|\.(?=\s|$)|\\n")
+_BREAK = re.compile(r"(?<!\d)[/,]|[/,](?!\d)|[;:()\[\]|•·–—*\"“”]+|(?<!\w)-+|-+(?!\w)|\.(?=\s|$)|\\n")
 _EDGES = "'’`´!?.+&#®™©°²-_"
 _WORD = re.compile(r"[^\W\d_](?:[^\W\d_]|['’.&-](?=\w))*")
 _QUANTITY = re.compile(r"\d+(?:[.,]\d+)?(?:[^\W\d_]{1,6}|[\"'%]|x\d+.*)", re.IGNORECASE)
