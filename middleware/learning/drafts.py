@@ -89,14 +89,15 @@ def make_draft(
     that a long list of judged answers keeps its judged misses.
     """
     inside = {candidate.document_id: candidate for candidate in window}
-    labelled = []
-    for document_id in _both_ends(wanted.labels, completion.labelled):
-        if document_id in inside:
-            labelled.append(replace(inside[document_id], kind="labelled"))
-        elif document_id in known and known[document_id].text:
-            labelled.append(Candidate(document_id, known[document_id].text))
+    texts = {each: known[each].text for each in wanted.labels if each in known and known[each].text}
+    texts |= {each: inside[each].text for each in wanted.labels if each in inside}
+    labelled = [
+        replace(inside[each], kind="labelled") if each in inside else Candidate(each, texts[each])
+        for each in _both_ends(wanted.labels, completion.labelled)
+        if each in texts
+    ]
     mix, is_guarded = completion.mix, completion.others == "zero" and completion.guard is not None
-    mined = mine(window, wanted.labels, pool, replace(mix, hard=mix.hard * (_SPARE if is_guarded else 1)), rng)
+    mined = mine(window, texts, pool, replace(mix, hard=mix.hard * (_SPARE if is_guarded else 1)), rng)
     return Draft(wanted, [*labelled, *mined])
 
 

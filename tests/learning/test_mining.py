@@ -28,7 +28,7 @@ def groups_of(wanted, window, how, teacher, dropped=None, known=None, pool=POOL)
 
 
 def test_first_hits_then_others_then_strangers():
-    mined = mine(WINDOW, {"d0", "d2"}, POOL, Mix(3, 4, 2), random.Random(1))
+    mined = mine(WINDOW, {"d0": "hit 0", "d2": "hit 2"}, POOL, Mix(3, 4, 2), random.Random(1))
     assert [each.document_id for each in mined[:3]] == ["d1", "d3", "d4"]
     assert [each.kind for each in mined] == ["hard"] * 3 + ["middle"] * 4 + ["random"] * 2
     assert all(each.first_stage == 0 for each in mined[-2:])
@@ -43,9 +43,10 @@ def test_first_hits_then_others_then_strangers():
     st.integers(0, 99),
 )
 def test_no_document_and_no_text_is_mined_twice_nor_what_is_labelled(texts, labelled, hard, middle, strangers, seed):
-    window, ids = window_of(*(f"hit {n}" for n in texts)), {f"d{n}" for n in labelled}
+    window, ids = window_of(*(f"hit {n}" for n in texts)), {f"d{n}": f"hit {n % 10}" for n in labelled}
     mined = mine(window, ids, POOL, Mix(hard, middle, strangers), random.Random(seed))
-    assert not ids & {each.document_id for each in mined}
+    assert not set(ids) & {each.document_id for each in mined}
+    assert not set(ids.values()) & {each.text for each in mined}
     assert len({each.text for each in mined}) == len(mined)
     counts = Counter(each.kind for each in mined)
     assert counts["hard"] <= hard

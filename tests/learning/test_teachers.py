@@ -82,6 +82,23 @@ def test_a_cross_encoders_scores_are_targets_and_its_failure_ends_the_command():
         CrossEncoderTeacher(Scorer([0.5])).targets([question], quiet)
 
 
+def test_the_engine_of_the_second_stage_is_a_teacher(tmp_path):
+    pytest.importorskip("torch")
+    from tiny_model import save_tiny_bert
+
+    from middleware.config import ModelSettings
+    from middleware.learning.cascade import start_engine
+
+    engine = start_engine(ModelSettings(source=str(save_tiny_bert(tmp_path)), precision="exact", device="cpu"))
+    try:
+        questions = [Question("red lamp", ["lamp", "a red shoe"], np.zeros(2)), Question("shoe", ["hat"], np.zeros(1))]
+        targets = CrossEncoderTeacher(engine).targets(questions, quiet)
+    finally:
+        engine.stop()
+    assert [each.shape for each in targets] == [(2,), (1,)]
+    assert all(0 <= value <= 1 for each in targets for value in each)
+
+
 def test_a_group_that_exists_can_be_asked_about():
     group = Group("red lamp", ("1", "2", "3"), ("red lamp", "lamp", "hat"), (0, 0, 0), (9.0, 5.0, 0.0), "judged")
     question = question_of(group)
