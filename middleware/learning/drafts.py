@@ -44,12 +44,16 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """How groups are completed: what is mined, what that is worth, how much of the labelled is kept."""
+    """How groups are completed: what is mined, what that is worth, how much of the labelled is kept.
+
+    `least_answer`: what the teacher must say at least of the product that a query was invented from.
+    """
 
     mix: Mix
     labelled: int
     others: Others
     guard: float | None
+    least_answer: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +115,11 @@ def _both_ends(labels: Mapping[str, Label], most: int) -> list[str]:
 def finish(
     drafts: Sequence[Draft], completion: Completion, teacher: Teacher, step: Step, dropped: Counter[str]
 ) -> Iterator[Group]:
-    """The groups of `drafts`; those whose targets are all alike are counted in `dropped`, as are guarded documents.
+    """The groups of `drafts`; what teaches nothing is counted in `dropped`.
 
-    The teacher is asked only where it has a say. Raises CommandError where it fails.
+    That is: groups whose targets are all alike, invented queries that their own product does not answer (as in the
+    round-trip filter of Dai et al., Promptagator, ICLR 2023, with a teacher in place of a retriever), documents that
+    the guard excludes. The teacher is asked only where it has a say. Raises CommandError where it fails.
     """
     opinions: list[FloatArray] = [np.zeros(len(draft.documents)) for draft in drafts]
     asked = [place for place, draft in enumerate(drafts) if _is_asked(draft, completion)]
@@ -121,6 +127,9 @@ def finish(
     for place, answer in zip(asked, answers, strict=True):
         opinions[place] = answer
     for draft, opinion in zip(drafts, opinions, strict=True):
+        if not _is_sensible(draft, opinion, completion.least_answer):
+            dropped["invented queries that their product does not answer"] += 1
+            continue
         kept = _kept(draft, opinion, completion, dropped)
         group = _group(draft, opinion, kept, completion.others)
         if len(group.targets) < 2 or max(group.targets) - min(group.targets) < _EQUAL:
@@ -133,6 +142,11 @@ def _is_asked(draft: Draft, completion: Completion) -> bool:
     labels = draft.labels
     blends = any(label is not None and label.share < 1 for label in labels)
     return blends or (None in labels and (completion.others == "teacher" or completion.guard is not None))
+
+
+def _is_sensible(draft: Draft, opinion: FloatArray, least: float) -> bool:
+    said = [opinion[place] for place, label in enumerate(draft.labels) if label is not None and label.share < 1]
+    return not said or max(said) >= least
 
 
 def _kept(draft: Draft, opinion: FloatArray, completion: Completion, dropped: Counter[str]) -> list[int]:

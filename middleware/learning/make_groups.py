@@ -52,7 +52,7 @@ class GroupOptions:
     or 0; where 0, hits that the teacher finds nearly as good as the positives (`guard` times their mean; None: all are
     taken, and no teacher is asked) are left out: they may be answers that nobody labelled. `source`: of an invented
     query, how far its product's target is moved from the teacher's towards 1; `near_miss`: its target where a trait was
-    swapped.
+    swapped; `least_answer`: where the teacher says less of it, the query makes no sense and is left out.
     """
 
     labelled: int = 40
@@ -63,6 +63,7 @@ class GroupOptions:
     guard: float | None = 0.9
     source: float = 0.5
     near_miss: float = 0.25
+    least_answer: float = 0.1
     augmentation: Augmentation = field(default_factory=Augmentation)
     behaviour: BehaviourOptions = field(default_factory=BehaviourOptions)
     seed: int = 0
@@ -70,7 +71,9 @@ class GroupOptions:
     @property
     def completion(self) -> Completion:
         """The part that says how drafts become groups."""
-        return Completion(Mix(self.hard, self.middle, self.random), self.labelled, self.others, self.guard)
+        return Completion(
+            Mix(self.hard, self.middle, self.random), self.labelled, self.others, self.guard, self.least_answer
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -93,6 +94,13 @@ def test_the_product_of_an_invented_query_is_moved_towards_one():
     assert group.document_ids[0] == "d1"
     assert group.targets[0] == pytest.approx(0.75)
     assert not any(group.given)
+
+
+def test_a_query_that_its_own_product_does_not_answer_is_left_out_and_counted():
+    wanted = Wanted("series", "invented", {"d1": Label(1.0, share=0.5, given=False)})
+    how, dropped = replace(completion(), least_answer=0.1), Counter()
+    assert groups_of(wanted, window_of("series", "lamp", "hat"), how, WordTeacher(), dropped) == []
+    assert dropped == {"invented queries that their product does not answer": 1}
 
 
 def test_of_many_labels_the_best_and_the_worst_stay():

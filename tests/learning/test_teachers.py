@@ -30,6 +30,11 @@ def test_the_mix_is_cosine_plus_a_share_of_the_first_stage_through_the_logistic_
     assert logits == pytest.approx(10 * (mix - 0.6), abs=1e-4)
 
 
+def test_of_a_query_that_the_bi_encoder_cannot_read_the_first_stage_decides():
+    (targets,) = MixedTeacher().targets([Question("手机壳", ["a", "b", "c"], np.array([0.0, 0.5, 1.0]))], quiet)
+    assert targets == pytest.approx([1 / (1 + np.e**3), 0.5, 1 / (1 + np.e**-3)])
+
+
 def test_every_text_is_embedded_once():
     seen = []
     teacher = MixedTeacher(lambda texts: seen.extend(texts) or embed_letters(texts))
