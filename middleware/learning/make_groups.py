@@ -15,7 +15,7 @@ from middleware.learning.drafts import Completion, Draft, Label, Others, Wanted,
 from middleware.learning.groups import Group
 from middleware.learning.invention import Invented, Inventor
 from middleware.learning.labelled_queries import Judgments, wanted_of_behaviour, wanted_of_judgments
-from middleware.learning.mining import Mix, read_candidates
+from middleware.learning.mining import Candidate, Mix, read_candidates
 from middleware.learning.shop import Shop, section_of
 from middleware.learning.shop_documents import Document, draw_documents
 from middleware.learning.teachers import MixedTeacher, Step, Teacher
@@ -23,6 +23,7 @@ from middleware.learning.teachers import MixedTeacher, Step, Teacher
 _POOL = 5000
 # So many in a row that were invented before: the catalogue has no more to say.
 _MOST_REPEATED = 2000
+_MOST_REFUSED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,7 @@ class _Maker:
         self.used: Counter[str] = Counter()
         self.dropped: Counter[str] = Counter()
         self.notes: list[str] = []
+        self._answered = self._refused = 0
 
     def labelled(self, sources: Sources) -> Iterator[Draft]:
         """Drafts of what people said, by judging or by behaving."""
@@ -192,5 +194,19 @@ class _Maker:
         return Wanted(each.text, "invented", {each.document.document_id: label}, family=each.family)
 
     def _draft(self, wanted: Wanted, known: Mapping[str, Document]) -> Draft:
-        window = read_candidates(self._shop, wanted.query_text)
-        return make_draft(wanted, window, known, self._pool, self._options.completion, self._rng)
+        return make_draft(
+            wanted, self._window(wanted.query_text), known, self._pool, self._options.completion, self._rng
+        )
+
+    def _window(self, query_text: str) -> list[Candidate]:
+        """A query's hits. One that the cluster refuses, as `query_string` does some, is counted; many are raised."""
+        try:
+            window = read_candidates(self._shop, query_text)
+        except CommandError:
+            self._refused += 1
+            if self._refused > _MOST_REFUSED + self._answered // 10:
+                raise
+            self.dropped["searches that the cluster refused"] += 1
+            return []
+        self._answered += 1
+        return window
