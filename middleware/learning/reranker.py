@@ -95,7 +95,7 @@ def train_reranker(
     trainer = make_trainer(model, parts, learned.encoded, check if has_check else None, args, recipe)
     metrics = Metrics(folder, _step_of(checkpoint)) if is_first else None
     _run(trainer, make_watch(recipe, trainer.updates_per_epoch, metrics, show), checkpoint)
-    trained = _sum_up(folder, recipe, learned, checked, trainer, before, metrics)
+    trained = _sum_up(folder, recipe, learned, checked, trainer, parts.counts, before, metrics)
     if metrics:
         metrics.close()
         parts.put_back()
@@ -118,11 +118,11 @@ def _sum_up(
     learned: _Data,
     checked: _Data,
     trainer: Any,
+    counts: tuple[int, int],
     before: float | None,
     metrics: Metrics | None,
 ) -> Trained:
     state, curve = trainer.state, metrics.points if metrics else []
-    parameters = list(trainer.model.parameters())
     first_stage = [group.first_stage for group in checked.groups]
     return Trained(
         folder=str(folder),
@@ -131,8 +131,8 @@ def _sum_up(
         pairs=len(learned.encoded.tokens),
         held_out_groups=len(checked.groups),
         left_out={"training": learned.left_out, "held_out": checked.left_out},
-        parameters=sum(each.numel() for each in [*parameters, *trainer.model.buffers()]),
-        trained_parameters=sum(each.numel() for each in parameters if each.requires_grad),
+        parameters=counts[0],
+        trained_parameters=counts[1],
         processes=trainer.args.world_size,
         steps=state.global_step,
         best_step=state.best_global_step or state.global_step,

@@ -120,6 +120,13 @@ class TrainedParts:
         self._new = [parameter for parameter in head if cross_encoder.new_head and parameter.requires_grad]
         self._new += [self._split.added] if self._split else []
 
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Of all parameters of the model, and of those that are trained."""
+        frozen = self._split.fixed[: self._known].numel() if self._split else 0
+        sizes = [(each.numel(), each.requires_grad) for each in self._model.parameters()]
+        return frozen + sum(size for size, _ in sizes), sum(size for size, is_trained in sizes if is_trained)
+
     def groups(self, recipe: Recipe) -> list[dict[str, Any]]:
         """For AdamW: decayed matrices and the rest at `learning_rate`, what is new at its own rate, never decayed."""
         new = {id(parameter) for parameter in self._new}
