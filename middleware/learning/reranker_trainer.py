@@ -68,8 +68,11 @@ def make_trainer(
             torch.save(parts.state(), Path(output_dir) / WEIGHTS_FILE)
 
         def _load_from_checkpoint(self, checkpoint_path: str) -> None:
-            state = torch.load(Path(checkpoint_path) / WEIGHTS_FILE, weights_only=True, map_location=self.args.device)
-            parts.load(state)
+            parts.load(torch.load(Path(checkpoint_path) / WEIGHTS_FILE, weights_only=True, map_location="cpu"))
+
+        def _load_best_model(self) -> None:
+            # The library's goes on with the last weights where this fails.
+            self._load_from_checkpoint(self.state.best_model_checkpoint)
 
     trainer = Trainer(
         model=cross_encoder,

