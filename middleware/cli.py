@@ -16,6 +16,7 @@ from middleware.catalog.demo.commands import write_catalog
 from middleware.demo.commands import demo
 from middleware.errors import ConfigError, MiddlewareError
 from middleware.learning.commands import app as models_app
+from middleware.learning.evaluate_commands import evaluate
 from middleware.nodes.commands import app as node_app
 
 app = typer.Typer(
@@ -29,6 +30,7 @@ app.add_typer(bootstrap_app, name="bootstrap")
 app.add_typer(node_app, name="node")
 app.add_typer(models_app, name="models")
 app.command()(demo)
+app.command()(evaluate)
 app.command("demo-catalog")(write_catalog)
 
 
