@@ -17,6 +17,7 @@ from middleware.demo.commands import demo
 from middleware.errors import ConfigError, MiddlewareError
 from middleware.learning.commands import app as models_app
 from middleware.learning.evaluate_commands import evaluate
+from middleware.learning.train_commands import app as train_app
 from middleware.nodes.commands import app as node_app
 
 app = typer.Typer(
@@ -29,6 +30,7 @@ app = typer.Typer(
 app.add_typer(bootstrap_app, name="bootstrap")
 app.add_typer(node_app, name="node")
 app.add_typer(models_app, name="models")
+app.add_typer(train_app, name="train")
 app.command()(demo)
 app.command()(evaluate)
 app.command("demo-catalog")(write_catalog)
