@@ -29,7 +29,7 @@ class DataOptions:
     """Where groups come from: `groups`, or an index (`config`) with judgments, behaviour, queries, invented queries.
 
     `events`: the file of a UBI log or the name of an index. `held_out`: share of the queries that is kept apart.
-    `teachers`: cross-encoders whose mean score becomes the target of what is learned; held-out targets stay.
+    `teachers`: cross-encoders whose mean score becomes the target of what is learned; labels of held-out queries stay.
     """
 
     config: Path | None = None
@@ -109,12 +109,23 @@ def _make(options: DataOptions, folder: Path, access: Access, step: Step) -> Non
     training, held_out = split(groups, options.held_out, options.seed)
     if options.teachers:
         training = ask_teachers(training, teachers_of(options), step)
+        held_out = [*filter(_is_labelled, held_out), *_taught(held_out, options, step)]
     folder.mkdir(parents=True, exist_ok=True)
     write_groups(folder / GROUPS_FILE, training)
     write_groups(folder / HELD_OUT_FILE, held_out)
     unfinished = folder / f"{SOURCES_FILE}.unfinished"
     unfinished.write_text(json.dumps({"options": _spelled(options), "origin": origin}, indent=2), encoding="utf-8")
     unfinished.rename(folder / SOURCES_FILE)
+
+
+def _taught(held_out: Sequence[Group], options: DataOptions, step: Step) -> list[Group]:
+    unlabelled = [group for group in held_out if not _is_labelled(group)]
+    return ask_teachers(unlabelled, teachers_of(options), step) if unlabelled else []
+
+
+def _is_labelled(group: Group) -> bool:
+    """By people: then they, and not the teachers, say how good a student is."""
+    return any(group.given) or (not group.given and group.origin in ("judged", "behaviour"))
 
 
 def _from_file(options: DataOptions) -> tuple[Sequence[Group], str]:
