@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from middleware.config import IndexSettings
+from middleware.learning.invention_chinese import count_variety, words_of
 from middleware.learning.invention_fields import (
     CJK,
     CJK_RUN,
@@ -34,6 +35,7 @@ _MEASURED = 2000
 _TITLE_WORDS = 10
 _OTHER_VALUES = 12
 _KINDS = 3
+_LEAST_VARIETY = 3
 _SENTENCE = re.compile(r"(?<=[.;!?。；！？])\s*")
 _CATEGORY = re.compile(r"\s*(?:[&>/|,]|\band\b)\s*")
 
@@ -52,6 +54,17 @@ class Pieces:
     quantities: tuple[str, ...]
     sentences: tuple[str, ...]
     chinese: tuple[str, ...]
+    chinese_words: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What was counted over the whole catalogue."""
+
+    roles: Roles
+    words: Words
+    kinds: Mapping[str, int]
+    variety: Mapping[str, int]
 
 
 class Catalogue:
@@ -84,10 +97,12 @@ def read_catalogue(documents: Sequence[Document], section: IndexSettings) -> Cat
     """Cut all documents, by the roles that their fields seem to have and the words that their titles share."""
     leaves = [read_leaves(document.source) for document in documents]
     roles = guess_roles(leaves[:_MEASURED], section)
-    words = count_words([_listing(each, roles) for each in leaves])
-    return Catalogue(
-        [_cut(document, each, roles, words) for document, each in zip(documents, leaves, strict=True)], words
-    )
+    listings = [_listing(each, roles) for each in leaves]
+    words = count_words(listings)
+    kinds = Counter(kind for listing in listings for title in listing.titles[:1] for kind in words.kinds(title))
+    variety = count_variety(run for listing in listings for title in listing.titles for run in CJK_RUN.findall(title))
+    known = _Known(roles, words, kinds, variety)
+    return Catalogue([_cut(each, read, known) for each, read in zip(documents, leaves, strict=True)], words)
 
 
 def _listing(leaves: Leaves, roles: Roles) -> Listing:
@@ -101,26 +116,38 @@ def _brand(leaves: Leaves, roles: Roles) -> str:
     return values[0] if values else ""
 
 
-def _cut(document: Document, leaves: Leaves, roles: Roles, words: Words) -> Pieces:
+def _cut(document: Document, leaves: Leaves, known: _Known) -> Pieces:
+    roles = known.roles
     titles = [text for path in roles.titles for text in leaves.get(path, ())[:1]]
     brand = _brand(leaves, roles)
     spoken = [title for title in titles if not CJK.search(title)] or [CJK.sub(" ", title) for title in titles]
     parts = [run for title in spoken[:1] for run in runs(_without(title, brand))]
     tokens = [token for run in parts for token in run]
     quantities = [token for token in tokens if is_quantity(token)]
-    quantities += [f"{a} {b}" for a, b in pairwise(tokens) if a.isdecimal() and b.isalpha()]
+    quantities += [f"{a} {b}" for run in parts for a, b in pairwise(run) if a.isdecimal() and b.isalpha()]
+    traits = _traits(leaves, roles, known.words)
+    said = {value.casefold() for value in traits}
     return Pieces(
         document,
         words=_title_words(titles),
         runs=tuple(" ".join(run) for run in parts if has_content(run)),
-        kinds=_kinds(spoken, leaves, roles, words),
+        kinds=tuple(sorted(_kinds(spoken, leaves, known), key=lambda kind: kind.casefold() in said)),
         brand=brand,
-        models=_models(tokens, leaves, roles, words),
-        traits=_traits(leaves, roles, words),
+        models=_models(tokens, leaves, roles, known.words),
+        traits=traits,
         quantities=tuple(quantities),
         sentences=_sentences(leaves, roles),
         chinese=tuple(dict.fromkeys(run for title in titles for run in CJK_RUN.findall(title))),
+        chinese_words=tuple(dict.fromkeys(word for each in titles for word in _chinese_words(each, known.variety))),
     )
+
+
+def _chinese_words(title: str, variety: Mapping[str, int]) -> Iterator[str]:
+    for run in CJK_RUN.finditer(title):
+        words = words_of(run[0], variety, _LEAST_VARIETY)
+        # What follows a number at once is its unit.
+        is_counted = title[: run.start()][-1:].isdigit() and words and run[0].startswith(words[0])
+        yield from words[1:] if is_counted else words
 
 
 def _title_words(titles: Sequence[str]) -> tuple[str, ...]:
@@ -135,14 +162,13 @@ def _without(title: str, brand: str) -> str:
     return title[len(brand) :] if is_first else title
 
 
-def _kinds(titles: Sequence[str], leaves: Leaves, roles: Roles, words: Words) -> tuple[str, ...]:
-    """Names of the thing: the category's, and those in the first title that has any."""
-    category = leaves.get(roles.category, ()) if roles.category else ()
+def _kinds(titles: Sequence[str], leaves: Leaves, known: _Known) -> tuple[str, ...]:
+    """Names of the thing: the category's, and the most frequent of those in the first title that has any."""
+    category = leaves.get(known.roles.category, ()) if known.roles.category else ()
     named = [part for text in category for part in _CATEGORY.split(text) if part and not CJK.search(part)]
     for title in titles:
-        found = words.kinds(title)
+        found = sorted(known.words.kinds(title), key=lambda kind: -known.kinds.get(kind, 0))
         if found:
-            # A title names the thing first and what belongs to it later.
             return tuple(dict.fromkeys([*named, *found[:_KINDS]]))
     return tuple(named)
 
