@@ -45,7 +45,7 @@ _TOKEN = re.compile(r"[\u4e00-\u9fff]|[^\W\u4e00-\u9fff]+")
 
 def generate(seed: int = DEFAULT_SEED, now: datetime = DEFAULT_NOW) -> DemoCatalog:
     """The demo catalogue; equal seeds give equal products, queries and judgments, `now` only dates the events."""
-    items = _stock_shop(seed)
+    items = stock_shop(seed)
     products = tuple(item.document for item in items)
     queries = tuple(_name_queries("t", "train", TRAIN)) + tuple(_name_queries("h", "held_out", HELD_OUT))
     title_tokens = [_tokens(f"{product.get('title', '')} {product.get('title_zh', '')}") for product in products]
@@ -78,7 +78,8 @@ def write(catalog: DemoCatalog, folder: Path) -> tuple[Path, ...]:
     return tuple(folder / name for name in files)
 
 
-def _stock_shop(seed: int) -> list[Item]:
+def stock_shop(seed: int) -> list[Item]:
+    """The products of `generate` beside their hidden facts, in the same order."""
     items: list[Item] = []
     for department in _DEPARTMENTS:
         shelf = Shelf(random.Random(f"{seed}:{department.__name__.rpartition('.')[2]}"))
