@@ -6,7 +6,8 @@ import random
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
-from middleware.catalog.demo.intents import Intent, ask, give
+from middleware.catalog.demo.intents import Intent, Rule, ask, give
+from middleware.catalog.demo.model import EXACT
 from middleware.catalog.demo.shelf import Item
 
 _WORDS = {
@@ -63,12 +64,17 @@ def _wishes_of(item: Item) -> Iterator[Intent]:
         value = _one(item, fact)
         text = spell(value, thing) if value else ""
         if text:
-            yield ask(fact, text, give(3, kind=kind, **{fact: value}), give(1, kind=kind))
+            yield ask(fact, text, _give_exact(kind, fact, value), give(1, kind=kind))
     model = _one(item, "model")
     if model:
         kin = _one(item, "generation") or model
         rules = give(3, kind=kind, model=model), give(2, kind=kind, generation=kin), give(1, fits=model)
         yield ask("model", model, *rules)
+
+
+def _give_exact(kind: str, fact: str, value: str) -> Rule:
+    wanted = {"kind": frozenset({kind}), fact: frozenset({value})}
+    return Rule(EXACT, wanted, float("inf"))
 
 
 def _one(item: Item, fact: str) -> str:
