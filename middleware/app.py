@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -16,12 +17,16 @@ from middleware.config import FeatureFields, ModelSettings, Settings
 from middleware.errors import UpstreamError
 from middleware.front import Front
 from middleware.message import Request
+from middleware.model_fit import misfits
 from middleware.observability import Metrics
 from middleware.personalization.store import Fetch, ProfileReader
 from middleware.proxy import SearchProxy
+from middleware.registry_manifest import Manifest
+from middleware.registry_watch import RegistryWatch
 from middleware.rerank.engine import Engine
 from middleware.rerank.redis_scores import connect_redis
 from middleware.rerank.score_memory import ScoreMemory
+from middleware.rerank.served_model import ServedModel
 from middleware.second_stage import SecondStage
 from middleware.upstream import Upstream, read_all
 
@@ -29,6 +34,7 @@ _MAX_PROFILE_BYTES = 16 * 1024 * 1024
 _OWN_TIMEOUT_MS = 5000
 _LOAD_RETRY_S = 60.0
 _REMOTE_RETRY_S = 2.0
+_log = logging.getLogger(__name__)
 
 
 def create_app(
@@ -50,18 +56,36 @@ def create_app(
         upstream.call_when_back(cluster.look_again)
     cluster.look_again()
     metrics = Metrics()
-    make_engine = make_engine or make_engine_maker(settings, metrics)
-    engines = {name: make_engine(_for_servers(model, settings.budget_ms)) for name, model in settings.models.items()}
-    for engine in engines.values():
-        engine.start()
-        atexit.register(engine.stop)
+    models = serve_models(settings, make_engine or make_engine_maker(settings, metrics), metrics)
     profiles = _make_profile_reader(settings, impatient) if settings.profiles.enabled else None
-    proxy = SearchProxy(settings, upstream, cluster, SecondStage(settings, engines), profiles, metrics)
+    proxy = SearchProxy(settings, upstream, cluster, SecondStage(settings, models), profiles, metrics)
     flask = Flask("middleware")
     flask.json.sort_keys = False  # type: ignore[attr-defined]
-    flask.register_blueprint(make_blueprint(settings, proxy, engines, metrics, cluster))
+    flask.register_blueprint(make_blueprint(settings, proxy, models, metrics, cluster))
     add_error_pages(flask)
     return Front(cluster.with_each(proxy), cluster.with_each(upstream.forward), flask)
+
+
+def serve_models(
+    settings: Settings, make_engine: Callable[[ModelSettings], Engine], metrics: Metrics
+) -> dict[str, ServedModel]:
+    """Every model, loading, and from then on whatever version its alias points at."""
+
+    def serve(name: str, model: ModelSettings) -> ServedModel:
+        def see(manifest: Manifest) -> None:
+            for misfit in misfits(name, manifest, settings):
+                _log.warning("%s", misfit)
+
+        return ServedModel(name, model, settings.model_registry, make_engine, metrics, see)
+
+    models = {name: serve(name, _for_servers(model, settings.budget_ms)) for name, model in settings.models.items()}
+    watch = RegistryWatch([model for model in models.values() if model.moves])
+    for model in models.values():
+        model.start()
+        atexit.register(model.stop)
+    watch.start()
+    atexit.register(watch.stop)  # the last registered is called first
+    return models
 
 
 def make_engine_maker(settings: Settings, metrics: Metrics) -> Callable[[ModelSettings], Engine]:

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,7 @@ from middleware.personalization.profiles import Profile
 from middleware.ranking import Scored
 from middleware.rerank.engine import Engine
 from middleware.rerank.reading import Reading, Stop
+from middleware.rerank.served_model import Servable
 from middleware.search.hits import SearchResponse
 from middleware.search.plan import Plan
 from middleware.search.reasons import Reason
@@ -66,7 +68,7 @@ class SecondStage:
     budget cut short tears them apart. The first ranking stays the one that is remembered.
     """
 
-    def __init__(self, settings: Settings, engines: Mapping[str, Engine]) -> None:
+    def __init__(self, settings: Settings, engines: Mapping[str, Servable]) -> None:
         self._settings = settings
         self._engines = engines
         self._remembered: TtlLruCache[bytes, Scored] = TtlLruCache(settings.rankings.size)
@@ -75,6 +77,20 @@ class SecondStage:
         self, searches: Sequence[tuple[Plan, SearchResponse]], reader: Reader, budget_ms: float
     ) -> list[Outcome]:
         """Order the window of each search within `budget_ms`; the pairs of all go to their model in one go."""
+        with ExitStack() as holding:
+            names = {plan.variant.model for plan, _ in searches}
+            engines = {
+                name: holding.enter_context(each.hold()) for name, each in self._engines.items() if name in names
+            }
+            return self._rerank(searches, engines, reader, budget_ms)
+
+    def _rerank(
+        self,
+        searches: Sequence[tuple[Plan, SearchResponse]],
+        engines: Mapping[str, Engine],
+        reader: Reader,
+        budget_ms: float,
+    ) -> list[Outcome]:
         deadline = time.monotonic() + budget_ms / 1000
         outcomes: list[Outcome | None] = [None] * len(searches)
         by_model: defaultdict[str, list[_Task]] = defaultdict(list)
@@ -82,10 +98,10 @@ class SecondStage:
             window = read_window(plan, response, has_profile=reader.user is not None)
             if isinstance(window, Reason):
                 outcomes[place] = window
-            elif plan.variant.model is None or plan.variant.model not in self._engines:
+            elif plan.variant.model is None or plan.variant.model not in engines:
                 outcomes[place] = NoModel(f"variant {plan.variant.name!r} has no model; define one under models")
             else:
-                task = _Task(place, plan, window, _key(plan, window, reader))
+                task = _Task(place, plan, window, _key(plan, window, reader, engines[plan.variant.model].name))
                 remembered = self._remembered.get(task.key)
                 if remembered is None:
                     by_model[plan.variant.model].append(task)
@@ -93,12 +109,12 @@ class SecondStage:
                     outcomes[place] = remembered[0]
         for done, (model, tasks) in enumerate(by_model.items()):
             share = (deadline - time.monotonic()) / (len(by_model) - done)
-            for task, outcome in zip(tasks, self._score(model, tasks, reader, share), strict=True):
+            for task, outcome in zip(tasks, self._score(engines[model], tasks, reader, share), strict=True):
                 outcomes[task.place] = outcome
         return [outcome for outcome in outcomes if outcome is not None]
 
-    def _score(self, model: str, tasks: Sequence[_Task], reader: Reader, budget_s: float) -> Sequence[Outcome]:
-        engine, started = self._engines[model], time.monotonic()
+    def _score(self, engine: Engine, tasks: Sequence[_Task], reader: Reader, budget_s: float) -> Sequence[Outcome]:
+        started = time.monotonic()
         begun = [_begin(task, engine, _finished(reader.profile, started)) for task in tasks]
         try:
             _read(engine, begun, started + budget_s)
@@ -180,10 +196,13 @@ def _features(window: Window, cross_encoder: FloatArray, profile: Profile | None
     return features | (profile_features(profile, window.hit_fields[:known]) if profile is not None else {})
 
 
-def _key(plan: Plan, window: Window, reader: Reader) -> bytes:
-    """A digest of all that a ranking is made of, but for the profile, for which the user stands."""
+def _key(plan: Plan, window: Window, reader: Reader, model: str) -> bytes:
+    """A digest of all that a ranking is made of, but for the profile, for which the user stands.
+
+    `model`: what the engine is called, which the version of a registered model is a part of.
+    """
     variant = plan.variant
-    ours = (variant.name, variant.model, sorted(variant.weights.items()), variant.cascade)
+    ours = (variant.name, variant.model, model, sorted(variant.weights.items()), variant.cascade)
     parts = (*ours, reader.user, plan.query_text)
     digest = hashlib.blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=16)
     digest.update(repr((window.passages, window.hit_fields)).encode("utf-8", "surrogatepass"))

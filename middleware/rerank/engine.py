@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property, partial
 from pathlib import Path
 from threading import Event, Thread
-from time import monotonic, perf_counter
+from time import monotonic, perf_counter, time
 
 from middleware.config import ModelSettings
 from middleware.errors import DeadlineExceeded, ModelUnavailable, RerankError
+from middleware.registry_manifest import find_manifest
 from middleware.rerank.backends import Backend, FloatArray, load_backend
 from middleware.rerank.estimator import Estimates, Estimator
 from middleware.rerank.estimator_choice import find_estimator
@@ -51,15 +53,23 @@ class Engine:
         self._queue: PairQueue | None = None
         self._feeder: Feeder | None = None
         self._load_error: str | None = None
+        self._since = time()
         self._stopping = Event()
         self._loader = Thread(target=self._run, name=f"rerank-{self.name}", daemon=True)
 
     @cached_property
     def name(self) -> str:
-        """What clients see of the model: a local folder's own name, or the hub name."""
+        """What clients see of the model: NAME@VERSION of a registered one, a folder's own name, or the hub name."""
         source = self._settings.source
         folder = Path(source).expanduser()
-        return folder.resolve().name if folder.is_dir() else source
+        if not folder.is_dir():
+            return source
+        manifest = find_manifest(folder)
+        return manifest.label if manifest else folder.resolve().name
+
+    def hold(self) -> AbstractContextManager[Engine]:
+        """The engine for one request; see ServedModel, which changes what this gives from one request to the next."""
+        return nullcontext(self)
 
     @property
     def ready(self) -> bool:
@@ -69,6 +79,11 @@ class Engine:
     def error(self) -> str | None:
         """Why the last attempt to load failed; None when loaded or still loading for the first time."""
         return self._load_error
+
+    @property
+    def since(self) -> float:
+        """Since when it is loading, ready or without its model: seconds since 1970."""
+        return self._since
 
     @property
     def waiting(self) -> int:
@@ -161,7 +176,7 @@ class Engine:
         threads = [self._start_worker(backend, queue, number) for number in range(workers)]
         self._estimator = find_estimator(self._settings)
         self._feeder = Feeder(backend, queue, self.name, self._watch, self._memory, keys)
-        self._queue, self._load_error = queue, None
+        self._queue, self._load_error, self._since = queue, None, time()
         if self._stopping.is_set():  # stop() may have come before there was a queue to close
             queue.close(ModelUnavailable(f"{self.name} is stopping"))
         log.info("model %s is ready", self.name)
@@ -187,10 +202,12 @@ class Engine:
             warm_up(backend, self._settings, pace)
             keys = make_keys(self._settings, backend) if self._memory is not None else None
         except RerankError as error:
-            self._load_error = error.reason
+            failure = error.reason
         except Exception as error:  # noqa: BLE001 - backends run third-party code; whatever it raises ends here
-            self._load_error = f"{type(error).__name__}: {error}"
+            failure = f"{type(error).__name__}: {error}"
         else:
             return backend, keys
+        self._since = self._since if self._load_error else time()
+        self._load_error = failure
         log.error("model %s is unavailable, next try in %.0f s: %s", self.name, self._retry_s, self._load_error)
         return None
