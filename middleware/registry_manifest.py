@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -156,6 +157,7 @@ def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+@cache
 def own_revision() -> str:
     """The git revision of es-rerank, with `-dirty` where files were edited since; a package's version without one."""
     root = Path(__file__).resolve().parents[1]
