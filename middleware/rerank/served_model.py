@@ -16,6 +16,7 @@ from middleware.registry import Registry
 from middleware.registry_manifest import Manifest, find_manifest
 from middleware.registry_watch import AliasFollower
 from middleware.rerank.engine import Engine
+from middleware.rerank.freed_memory import give_back_freed_memory
 
 _log = logging.getLogger(__name__)
 
@@ -152,7 +153,8 @@ class ServedModel:
             self._begin(str(folder))
         if self._next is not self._engine:
             self._finish()
-        self._stop_retired()
+        if self._stop_retired():
+            give_back_freed_memory()
         is_loading = self._next is not self._engine and self._failure is None
         return is_loading or bool(self._retired)
 
@@ -194,12 +196,15 @@ class ServedModel:
             told = (self._name, self._engine.name, self._next.name, self._failure)
             _log.error("model %s: %s stays in its place, %s could not be loaded: %s", *told)
 
-    def _stop_retired(self) -> None:
+    def _stop_retired(self) -> bool:
+        """Stop old models that no search holds any more; whether there were any."""
         with self._lock:
             idle = [engine for engine in self._retired if not self._holders[engine]]
         for engine in idle:
             engine.stop()
+            _log.info("model %s: %s is stopped", self._name, engine.name)
             self._watch.see_queue_limit(engine.name, 0)
             with self._lock:
                 self._retired.remove(engine)
                 del self._holders[engine]
+        return bool(idle)
