@@ -13,9 +13,12 @@ from rich.console import Console
 from middleware import __version__
 from middleware.catalog.commands import app as bootstrap_app
 from middleware.catalog.demo.commands import write_catalog
+from middleware.catalog.vector_commands import app as vectors_app
 from middleware.demo.commands import demo
 from middleware.errors import ConfigError, MiddlewareError
 from middleware.learning.commands import app as models_app
+from middleware.learning.evaluate_commands import evaluate
+from middleware.learning.fusion_commands import train_fusion
 from middleware.nodes.commands import app as node_app
 
 app = typer.Typer(
@@ -28,7 +31,13 @@ app = typer.Typer(
 app.add_typer(bootstrap_app, name="bootstrap")
 app.add_typer(node_app, name="node")
 app.add_typer(models_app, name="models")
+app.add_typer(vectors_app, name="vectors")
+train_app = typer.Typer(no_args_is_help=True, help="Train what ranks the hits.")
+train_app.callback()(lambda: None)
+train_app.command("fusion")(train_fusion)
+app.add_typer(train_app, name="train")
 app.command()(demo)
+app.command()(evaluate)
 app.command("demo-catalog")(write_catalog)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -16,21 +16,21 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from middleware.config_cascade import CascadeSettings
 from middleware.config_file import first_error, read_config_file
 from middleware.config_network import ServerSettings as ServerSettings
 from middleware.config_network import UpstreamSettings as UpstreamSettings
 from middleware.config_remote import RemoteSettings
 from middleware.config_section import Positive, Section
+from middleware.config_variants import VariantSettings, Weight
+from middleware.config_vectors import VectorSettings
 from middleware.errors import ConfigError, RegistryError
+from middleware.fusion_file import read_fusion_model
 from middleware.registry import Registry
 from middleware.registry_reference import is_reference, parse_reference
 from middleware.search.document import parse_template
 
 CONTROL = "control"
 ENV_PREFIX = "ES_RERANK_"
-READERS = ("cross_encoder", "bi_encoder")
-Weight = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
 
 
 class HeaderSettings(Section):
@@ -123,28 +123,7 @@ class ModelSettings(Section):
         """These settings with the folder of the version that serves now. Raises RegistryError."""
         if not self.is_registered:
             return self
-        return self.model_copy(update={"source": str(registry.resolve(self.source, kinds=READERS))})
-
-
-class WeightSettings(Section):
-    """Weights of the fused score; what counts is a weight's share of the sum over the features a search has."""
-
-    cross_encoder: Weight = Field(1.0, description="The cross-encoder's score.")
-    first_stage: Weight = Field(0.25, description="Elasticsearch's score, scaled to 0..1 within the window.")
-    brand_affinity: Weight = Field(0.3, description="How much of the user's behaviour is on this hit's brand.")
-    category_affinity: Weight = Field(0.1, description="How much of the user's behaviour is in this hit's category.")
-    price_fit: Weight = Field(0.15, description="How near this hit's price is to the user's usual price.")
-
-
-class VariantSettings(Section):
-    """One configuration of the second stage; what is null comes from the index, then from the default variant."""
-
-    model: str | None = Field(None, description="A name under models.")
-    window: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
-        None, description="How many first-stage hits are reranked."
-    )
-    weights: WeightSettings = Field(WeightSettings(), description="Fusion weights.")
-    cascade: CascadeSettings = Field(CascadeSettings(), description="What the cross-encoder need not read.")
+        return self.model_copy(update={"source": str(registry.resolve(self.source, kinds=("cross_encoder",)))})
 
 
 class ExperimentSettings(Section):
@@ -157,17 +136,25 @@ class ExperimentSettings(Section):
 
 
 class FeatureFields(Section):
-    """Which document fields the profile features read."""
+    """Which document fields the features of a hit read, those of a profile and those of a trained fusion model."""
 
     brand: str | None = Field("brand", description="Field of the brand; null: no brand affinity.")
     category: str | None = Field(
         "category", description="Field of the category, may have many values; null: no affinity."
     )
     price: str | None = Field("price", description="Field of the price; null: no price fit.")
+    popularity: str | None = Field(None, description="Field of a number that grows with sales or views.")
+    date: str | None = Field(None, description="Field of the date since when the product is sold.")
+    half_life_days: Annotated[float, Field(gt=0)] = Field(365.0, description="Freshness halves in this time.")
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(name for name in (self.brand, self.category, self.price) if name)
+        """The fields that the features of a profile read."""
+        return self.of(("brand", "category", "price"))
+
+    def of(self, kinds: Iterable[str]) -> tuple[str, ...]:
+        """The fields of these kinds (names of settings), those that there are."""
+        return tuple(name for kind in kinds if (name := getattr(self, kind)))
 
 
 class IndexSettings(Section):
@@ -189,7 +176,8 @@ class IndexSettings(Section):
     window: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
         None, description="Default: the default variant's, then 50."
     )
-    features: FeatureFields = Field(FeatureFields(), description="Fields for the profile features.")
+    features: FeatureFields = Field(FeatureFields(), description="Fields for the features of a hit.")
+    vectors: VectorSettings | None = Field(None, description="Vectors of the documents; null: none.")
 
     @field_validator("template")
     @classmethod
@@ -307,12 +295,25 @@ class Settings(BaseSettings):
     def _references_lead_somewhere(self) -> Self:
         for name in self.models:
             self.open_model(name)
+        for name, variant in self.variants.items():
+            if variant.fusion is not None and is_reference(variant.fusion):
+                self._check_fusion(f"variants.{name}.fusion", variant.fusion)
         return self
+
+    def _check_fusion(self, key: str, source: str) -> None:
+        try:
+            read_fusion_model(self.locate_fusion(source))
+        except (RegistryError, ConfigError) as error:
+            raise ConfigError(key, source, error.reason) from error
 
     @property
     def model_registry(self) -> Registry:
         """The registry that `registry:` in a source means."""
         return Registry(self.registry or cache_dir() / "registry")
+
+    def locate_fusion(self, source: str) -> Path:
+        """The file or folder of what a variant names under `fusion`. Raises RegistryError."""
+        return self.model_registry.resolve(source, kinds=("fusion",)) if is_reference(source) else Path(source)
 
     def without_servers(self) -> Self:
         """These settings for a process that runs the models itself, whatever servers they name."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from middleware.fusion import contributions
 from middleware.personalization.profiles import Profile
 from middleware.ranking import Scored
 from middleware.search.hits import SearchResponse
@@ -16,7 +15,8 @@ _SHOWN_AFFINITIES = 5
 
 def explain_ranking(plan: Plan, response: SearchResponse, scored: Scored) -> Mapping[str, Any]:
     """The explanation of one page, in the order of the ranking; scores as in DESIGN's vocabulary."""
-    shares = contributions(scored.features, plan.variant.weights)
+    model = plan.variant.fusion.model
+    why = model.contributions(scored.features)
     hits = []
     for place, position in list(enumerate(scored.order))[plan.page.start : plan.page.end]:
         hit = response.hits[position]
@@ -28,9 +28,10 @@ def explain_ranking(plan: Plan, response: SearchResponse, scored: Scored) -> Map
                 "read": place < scored.read,
                 "first_stage_rank": position + 1,
                 "first_stage_score": hit.first_stage_score,
-                "fused_score": round(float(scored.fused_scores[position]), 6),
-                "features": {name: round(float(values[position]), 6) for name, values in scored.features.items()},
-                "contributions": {name: round(float(values[position]), 6) for name, values in shares.items()},
+                # As they are, to the last digit: logged, they can be replayed.
+                "fused_score": float(scored.fused_scores[position]),
+                "features": {name: float(values[position]) for name, values in scored.features.items()},
+                "contributions": {name: round(float(values[position]), 6) for name, values in why.parts.items()},
                 "document_text": scored.document_texts[position],
             }
         )
@@ -41,6 +42,12 @@ def explain_ranking(plan: Plan, response: SearchResponse, scored: Scored) -> Map
         "window": len(scored.fused_scores),
         "depth": scored.read,
         "weights": dict(plan.variant.weights),
+        "fusion": {
+            "kind": model.kind,
+            "contributions_add_up_to": why.total,
+            "base": round(float(why.base[0]), 6) if len(why.base) else 0.0,
+            "method": why.method,
+        },
         "profile": _explain_profile(scored.profile),
         "hits": hits,
     }

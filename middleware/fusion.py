@@ -44,7 +44,7 @@ def contributions(features: Mapping[str, FloatArray], weights: Mapping[str, floa
     shapes = {values.shape for values in features.values()}
     if len(shapes) > 1 or any(len(shape) != 1 for shape in shapes):
         raise ValueError(f"features must be one-dimensional and equally long, not {sorted(shapes)}")
-    return {name: share_of(name, features, weights) * _bounded(values) for name, values in features.items()}
+    return {name: share_of(name, features, weights) * bounded(values) for name, values in features.items()}
 
 
 def share_of(name: str, features: Iterable[str], weights: Mapping[str, float]) -> float:
@@ -81,10 +81,11 @@ def response_scores(fused_scores: FloatArray, window_floor: float) -> FloatArray
     `fused_scores` has none, in spite of the rounding to six decimals.
     """
     floor = min(max(window_floor, 0.0), LARGEST_SCORE) if np.isfinite(window_floor) else 0.0
-    rounded = np.round(floor + _bounded(fused_scores), SCORE_DECIMALS)
+    rounded = np.round(floor + bounded(fused_scores), SCORE_DECIMALS)
     # Rounding may fall below the floor, and with it below a hit beyond the window.
     return np.maximum(rounded, floor)
 
 
-def _bounded(values: FloatArray) -> FloatArray:
+def bounded(values: FloatArray) -> FloatArray:
+    """Clipped to [0, 1]; NaN counts 0."""
     return np.clip(np.nan_to_num(values, nan=0.0, posinf=1.0, neginf=0.0), 0.0, 1.0)

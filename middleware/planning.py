@@ -10,6 +10,7 @@ from middleware.config import CONTROL, Settings
 from middleware.errors import RequestError
 from middleware.experiments.assign import Assignment, assign
 from middleware.first_stage import FirstStage
+from middleware.fusions import Fusion
 from middleware.message import Request
 from middleware.search.first_stage import Planned, beyond_window_target, is_sent_on
 from middleware.search.plan import Plan, Skip, make_plan
@@ -54,8 +55,11 @@ class PassThrough:
 class Planner:
     """Decides with the settings alone, and with Elasticsearch where a template must be rendered."""
 
-    def __init__(self, settings: Settings, first_stage: FirstStage, cluster: Cluster) -> None:
+    def __init__(
+        self, settings: Settings, first_stage: FirstStage, cluster: Cluster, fusions: Mapping[str, Fusion | None]
+    ) -> None:
         self._settings = settings
+        self._fusions = fusions
         self._cluster = cluster
         self._first_stage = first_stage
 
@@ -97,7 +101,8 @@ class Planner:
         rendered = self._render(request, asked)
         variant, has_retrievers = str(assignment.variant), product.has_retrievers
         plans = [
-            make_plan(search, variant, self._settings, has_retrievers=has_retrievers) for search in rendered.searches
+            make_plan(search, variant, self._settings, has_retrievers=has_retrievers, fusions=self._fusions)
+            for search in rendered.searches
         ]
         if any(isinstance(plan, Plan) for plan in plans):
             return Planning(rendered, plans)

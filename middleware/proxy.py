@@ -16,6 +16,7 @@ from middleware.config import Settings
 from middleware.errors import RequestError, RerankError
 from middleware.explanation import explain_ranking
 from middleware.first_stage import FirstStage, Recall, encoded_like, format_of
+from middleware.fusions import Fusion
 from middleware.message import Request, Response
 from middleware.observability import Metrics
 from middleware.personalization.store import ProfileReader
@@ -63,12 +64,13 @@ class SearchProxy:
         second_stage: SecondStage,
         profiles: ProfileReader | None,
         metrics: Metrics,
+        fusions: Mapping[str, Fusion | None],
     ) -> None:
         self._settings = settings
         self._upstream = upstream
         self._first_stage = FirstStage(upstream, settings.server)
         self._cluster = cluster
-        self._planner = Planner(settings, self._first_stage, cluster)
+        self._planner = Planner(settings, self._first_stage, cluster, fusions)
         self._second_stage = second_stage
         self._profiles = profiles
         self._metrics = metrics
@@ -114,9 +116,10 @@ class SearchProxy:
 
     def _reader(self, request: Request) -> Reader:
         user = (request.header(self._settings.headers.user) or "").strip()
+        credentials = authorization(request)
         if self._profiles is None or not user:
-            return Reader()
-        return Reader(user, self._profiles.prefetch(user, authorization(request)))
+            return Reader(credentials=credentials)
+        return Reader(user, self._profiles.prefetch(user, credentials), credentials)
 
     def _recall(self, request: Request, planning: Planning) -> Recall | Response:
         """All windows from Elasticsearch; where it refuses, its answer to the client's own request instead."""

@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from middleware.config import CONTROL, IndexSettings, Settings, VariantSettings
+from middleware.config import CONTROL, IndexSettings, Settings
 from middleware.config_cascade import CascadeSettings
+from middleware.config_variants import VariantSettings
 from middleware.errors import RequestError
+from middleware.fusions import Fusion, hand_set
 
 FALLBACK_WINDOW = 50
 SHOWN_CHARS = 64
@@ -27,13 +29,27 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedVariant:
-    """A variant on one index with nothing left open; `model` is None where no model is configured at all."""
+    """A variant on one index with nothing left open; `model` is None where no model is configured at all.
+
+    `trained` is the fusion model that stands in for the weights, None without one.
+    """
 
     name: str
     model: str | None
     window: int
     weights: Mapping[str, float]
     cascade: CascadeSettings
+    trained: Fusion | None = None
+
+    @property
+    def fusion(self) -> Fusion:
+        """What makes the fused scores."""
+        return self.trained or hand_set(self.weights)
+
+    @property
+    def wants_vectors(self) -> bool:
+        """Whether the cosine of query and hit counts."""
+        return self.fusion.maker.wants_vectors
 
 
 def assign(switch: str | None, user: str | None, settings: Settings) -> Assignment:
@@ -64,10 +80,15 @@ def draw_variant(user: str, split: Mapping[str, float], salt: str) -> str | None
     return min(open_variants, key=lambda variant: -math.log(_uniform(salt, user, variant)) / split[variant])
 
 
-def resolve(name: str, index: IndexSettings, settings: Settings) -> ResolvedVariant:
+def resolve(
+    name: str, index: IndexSettings, settings: Settings, fusions: Mapping[str, Fusion | None] | None = None
+) -> ResolvedVariant:
     """What a variant is on an index: model, window, weights, cascade; its own, else the index's, else the default's.
 
-    Then 50 hits, and the first model defined. Raises KeyError for a name that is neither a variant nor control.
+    Then 50 hits, and the first model defined. `fusions` are those that the settings name (fusions.load_fusions); None
+    where fused scores do not matter. A variant with weights of its own has no other's fusion model; of one whose model
+    is None, the weights count. Raises KeyError for a name that is neither a variant nor control, or a fusion model
+    that was not loaded.
     """
     unset = VariantSettings()
     own = unset if name == CONTROL else settings.variants[name]
@@ -75,12 +96,14 @@ def resolve(name: str, index: IndexSettings, settings: Settings) -> ResolvedVari
     weights, cascade = (
         getattr(own if name in own.model_fields_set else default, name) for name in ("weights", "cascade")
     )
+    fusion = (own if own.model_fields_set & {"fusion", "weights"} else default).fusion
     return ResolvedVariant(
         name=name,
         model=own.model or index.model or default.model or next(iter(settings.models), None),
         window=own.window or index.window or default.window or FALLBACK_WINDOW,
         weights=weights.model_dump(),
         cascade=cascade,
+        trained=None if fusion is None or fusions is None else fusions[fusion],
     )
 
 

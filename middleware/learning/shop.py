@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +15,7 @@ from middleware.catalog.client import Access, ask, connect
 from middleware.config import IndexSettings, Settings
 from middleware.errors import CommandError, ConfigError
 from middleware.experiments.assign import resolve
+from middleware.fusions import Fusion, load_fusions
 from middleware.search.document import parse_template, read_values
 from middleware.search.first_stage import window_request
 from middleware.search.hits import SearchResponse, read_answer
@@ -35,7 +36,7 @@ _MAX_BODY_BYTES = 1 << 20
 class Shop:
     """An index behind a cluster, the settings that the proxy serves it with, and the search that the shop sends.
 
-    `form`: the body of a search in JSON, with {{query}} where the words go.
+    `form`: the body of a search in JSON, with {{query}} where the words go. `fusions`: see assign.resolve.
     """
 
     client: Elasticsearch
@@ -43,6 +44,7 @@ class Shop:
     index: str
     form: str
     hits: int
+    fusions: Mapping[str, Fusion] = field(default_factory=dict)
 
     def window(self, query_text: str) -> Window | None:
         """What the proxy would have the cross-encoder read; None where nothing is found. Raises CommandError."""
@@ -60,7 +62,7 @@ class Shop:
         request = read_request(target, _HEADERS, body, _MAX_BODY_BYTES)
         if isinstance(request, Reason):
             raise CommandError(f"--search: {request.meaning}")
-        plan = make_plan(request.searches[0], self._variant, self.settings)
+        plan = make_plan(request.searches[0], self.variant, self.settings, fusions=self.fusions)
         if not isinstance(plan, Plan):
             raise CommandError(f"--search: the proxy would not rerank it: {plan.reason.meaning} [{plan.reason}]")
         plan = replace(plan, variant=replace(plan.variant, window=self.hits))
@@ -87,10 +89,11 @@ class Shop:
     @property
     def weights(self) -> Mapping[str, float]:
         """The fusion weights of the variant."""
-        return resolve(self._variant, section_of(self.index, self.settings), self.settings).weights
+        return resolve(self.variant, section_of(self.index, self.settings), self.settings).weights
 
     @property
-    def _variant(self) -> str:
+    def variant(self) -> str:
+        """The variant that it is searched with: the default one, or the first."""
         default = self.settings.default_variant
         return default if default in self.settings.variants else next(iter(self.settings.variants))
 
@@ -104,7 +107,7 @@ def open_shop(settings: Settings, access: Access, index: str, search: Path | Non
     Raises ConfigError for an index that no section covers, or a file that is no search.
     """
     form = read_form(search) if search else default_form(section_of(index, settings))
-    return Shop(connect(settings.upstream.urls[0], access), settings, index, form, hits)
+    return Shop(connect(settings.upstream.urls[0], access), settings, index, form, hits, load_fusions(settings))
 
 
 def section_of(index: str, settings: Settings) -> IndexSettings:

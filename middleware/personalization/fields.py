@@ -1,4 +1,4 @@
-"""The fields of a hit or a product that behaviour is counted on, brought into comparable form once for all."""
+"""The fields of a hit or a product that features are made of and behaviour is counted on, in comparable form."""
 
 from __future__ import annotations
 
@@ -9,28 +9,39 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from middleware.config import FeatureFields
+from middleware.features.dates import read_day, remaining
 
 
 @dataclass(frozen=True, slots=True)
 class HitFields:
-    """What the profile features read of one hit or product: names in comparable form, price in the shop's currency."""
+    """What features read of one hit or product: names in comparable form, price in the shop's currency.
+
+    `popularity` is not negative; `freshness`, in [0, 1], is what is left of its date's news value.
+    """
 
     brand: tuple[str, ...] = ()
     category: tuple[str, ...] = ()
     price: float | None = None
+    popularity: float | None = None
+    freshness: float | None = None
 
 
-def read_hit_fields(values: Mapping[str, Sequence[object]], fields: FeatureFields) -> HitFields:
+def read_hit_fields(
+    values: Mapping[str, Sequence[object]], fields: FeatureFields, *, day: int | None = None
+) -> HitFields:
     """Fields of one hit from its values by field name; what is missing or malformed is left out, never an error.
 
-    Of several prices the lowest counts, the one a shop shows as "from".
+    Of several prices the lowest counts, the one a shop shows as "from"; of several popularities the greatest, of
+    several dates the latest. `day`: the present one; without it popularity and freshness are not read.
     """
-    prices = [price for price in map(_price, _values_of(values, fields.price)) if price is not None]
-    return HitFields(
-        brand=_names(_values_of(values, fields.brand)),
-        category=_names(_values_of(values, fields.category)),
-        price=min(prices, default=None),
-    )
+    prices = [price for price in map(_number, _values_of(values, fields.price)) if price]
+    names = _names(_values_of(values, fields.brand)), _names(_values_of(values, fields.category))
+    if day is None:
+        return HitFields(*names, min(prices, default=None))
+    counts = [count for count in map(_number, _values_of(values, fields.popularity)) if count is not None]
+    days = [date for date in map(read_day, _values_of(values, fields.date)) if date is not None]
+    freshness = remaining(max(days), fields.half_life_days, day) if days else None
+    return HitFields(*names, min(prices, default=None), max(counts, default=None), freshness)
 
 
 def _values_of(values: Mapping[str, Sequence[object]], field: str | None) -> Sequence[object]:
@@ -53,11 +64,12 @@ def _comparable(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
-def _price(value: object) -> float | None:
+def _number(value: object) -> float | None:
+    """A finite number that is not negative."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     try:
-        price = float(value)
+        number = float(value)
     except (ValueError, OverflowError):
         return None
-    return price if math.isfinite(price) and price > 0 else None
+    return number if math.isfinite(number) and number >= 0 else None

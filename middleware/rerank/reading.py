@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,14 +18,14 @@ _ROUND = 8
 class Stop:
     """Ends the reading of a window where no hit left unread can come among its first `page`.
 
-    `base` and `share` make a fused score of a cross-encoder score s: base + share * s, shape (n,). `uppers` bound the
-    scores of hits that are not read, shape (n,); where they hold, the first `page` are those of the whole window. It is
-    the rule of the threshold algorithm (Fagin, Lotem and Naor, 2003), with bounds that may be estimates.
+    `fuse` makes fused scores of hits (their places) with these cross-encoder scores, both of shape (k,); it must never
+    fall where a score rises, and a hit's must not depend on the others. `bounds`, shape (n,), is what it makes of all
+    hits with the upper bounds of their scores in place; where these hold, the first `page` are those of the whole
+    window. It is the rule of the threshold algorithm (Fagin, Lotem and Naor, 2003), with bounds that may be estimates.
     """
 
-    base: FloatArray
-    share: float
-    uppers: FloatArray
+    fuse: Callable[[NDArray[np.intp], FloatArray], FloatArray]
+    bounds: FloatArray
     page: int
 
     def is_decided(self, order: NDArray[np.intp], scores: Sequence[float]) -> bool:
@@ -33,8 +33,8 @@ class Stop:
         known, unread = order[: len(scores)], order[len(scores) :]
         if len(known) < self.page:
             return False
-        reached = np.partition(self.base[known] + self.share * np.array(scores), -self.page)[-self.page]
-        return bool((self.base[unread] + self.share * self.uppers[unread]).max(initial=-np.inf) <= reached)
+        reached = np.partition(self.fuse(known, np.array(scores)), -self.page)[-self.page]
+        return bool(self.bounds[unread].max(initial=-np.inf) <= reached)
 
 
 @dataclass(slots=True)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from middleware.config import IndexSettings, Settings
 from middleware.experiments.assign import ResolvedVariant, resolve
+from middleware.fusions import Fusion
 from middleware.search.added_fields import choose_added_fields
 from middleware.search.deferral import Deferral, choose_deferral
 from middleware.search.document import parse_template
@@ -71,16 +73,25 @@ class Plan:
         return self.variant.window if self.wish.limits_hits else max(self.variant.window, self.page.end)
 
 
-def make_plan(search: Search, variant: str, settings: Settings, *, has_retrievers: bool = False) -> Plan | Skip:
-    """Plan one search for `variant`; `has_retrievers`: the cluster knows `retriever`.
+def make_plan(
+    search: Search,
+    variant: str,
+    settings: Settings,
+    *,
+    has_retrievers: bool = False,
+    fusions: Mapping[str, Fusion | None] = MappingProxyType({}),
+) -> Plan | Skip:
+    """Plan one search for `variant`; `has_retrievers`: the cluster knows `retriever`; `fusions`: see assign.resolve.
 
     Raises RequestError where our own syntax (`ext.rerank`), or a `text_similarity_reranker`, is wrong.
     """
-    planned = _plan(search, variant, settings, has_retrievers)
+    planned = _plan(search, variant, settings, has_retrievers, fusions)
     return Skip(planned) if isinstance(planned, Reason) else planned
 
 
-def _plan(search: Search, variant: str, settings: Settings, has_retrievers: bool) -> Plan | Skip | Reason:
+def _plan(
+    search: Search, variant: str, settings: Settings, has_retrievers: bool, fusions: Mapping[str, Fusion | None]
+) -> Plan | Skip | Reason:
     sections = find_sections(search.indices, settings.indices)
     if sections is None:
         return Reason.INDEX_NOT_CONFIGURED
@@ -98,7 +109,7 @@ def _plan(search: Search, variant: str, settings: Settings, has_retrievers: bool
     except Unreadable:
         return Reason.MALFORMED
     check_size(wish, page.size)
-    resolved = _resolve(variant, section, settings, wish, limit)
+    resolved = _resolve(resolve(variant, section, settings, fusions), settings, wish, limit)
     text = _query_text(search, body, wish, section)
     reason = _unfit_search(body, search.parameters, wish) or _unfit_page(page, limit) or _unfit_text(text)
     if reason:
@@ -107,7 +118,7 @@ def _plan(search: Search, variant: str, settings: Settings, has_retrievers: bool
         return Skip(Reason.BEYOND_WINDOW, choose_preference(search, text))
     if wish.limits_hits and "sort" in body:
         body["track_scores"] = True  # the sort of the retriever inside: it chooses the window, whose scores we read
-    wanted = _wanted_fields(sections, wish, settings)
+    wanted = _wanted_fields(sections, wish, settings, resolved)
     deferral = choose_deferral(body, search.parameters, wanted, page.size, max(resolved.window, page.end))
     if isinstance(deferral, Reason):
         return deferral
@@ -135,18 +146,15 @@ def choose_preference(search: Search, query_text: str) -> str | None:
     return f"rerank-{digest.hexdigest()}"
 
 
-def _resolve(
-    variant: str, section: IndexSettings, settings: Settings, wish: Wish, limit: int | None
-) -> ResolvedVariant:
+def _resolve(resolved: ResolvedVariant, settings: Settings, wish: Wish, limit: int | None) -> ResolvedVariant:
     """The variant as the request itself bends it: its window, its model, the model's order alone."""
-    resolved = resolve(variant, section, settings)
     if wish.window is not None:
         resolved = replace(resolved, window=wish.window)
     if limit is not None:
         resolved = replace(resolved, window=min(resolved.window, limit))
     if wish.inference_id in settings.models:
         resolved = replace(resolved, model=wish.inference_id)
-    return replace(resolved, weights=_ORDER_OF_THE_MODEL) if wish.model_only else resolved
+    return replace(resolved, weights=_ORDER_OF_THE_MODEL, trained=None) if wish.model_only else resolved
 
 
 def _unfit_search(body: Mapping[str, Any], parameters: Mapping[str, str], wish: Wish) -> Reason | None:
@@ -215,9 +223,13 @@ def _template_text(search: Search, section: IndexSettings) -> str:
     return next((value.strip() for value in values if isinstance(value, str) and value.strip()), "")
 
 
-def _wanted_fields(sections: Sections, wish: Wish, settings: Settings) -> tuple[str, ...]:
+def _wanted_fields(sections: Sections, wish: Wish, settings: Settings, variant: ResolvedVariant) -> tuple[str, ...]:
     names: list[str] = []
     for _, section in sections.candidates:
         names += wish.fields or parse_template(section.template).fields
+        if section.vectors is not None and variant.wants_vectors:
+            names += parse_template(section.vectors.template or section.template).fields
         names += section.features.names if settings.profiles.enabled else ()
+        if variant.trained:
+            names += (*variant.trained.maker.text_fields, *section.features.of(variant.trained.maker.hit_fields))
     return tuple(dict.fromkeys(names))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from middleware.config import IndexSettings
+from middleware.features.dates import today
+from middleware.features.evidence import Evidence
 from middleware.personalization.fields import HitFields, read_hit_fields
 from middleware.search.chunks import best_chunks, split_chunks
-from middleware.search.document import parse_template, template_of
+from middleware.search.document import Template, parse_template, template_of
 from middleware.search.hits import SearchResponse
 from middleware.search.plan import Plan
 from middleware.search.reasons import Reason
@@ -24,7 +27,8 @@ class Window:
     """The first n hits, in first-stage order: document texts, feature fields and scores.
 
     `passages` are what the model reads: the document texts, or of long ones their best chunks, one after the other;
-    `owners` holds for each passage the position of its document.
+    `owners` holds for each passage the position of its document. `values` are of each hit what its text and its
+    features read: field path -> its values.
     """
 
     document_texts: Sequence[str]
@@ -32,6 +36,11 @@ class Window:
     first_stage_scores: NDArray[np.float64]
     passages: Sequence[str]
     owners: NDArray[np.intp]
+    values: Sequence[Mapping[str, Sequence[object]]] = ()
+
+    def evidence(self, query_text: str, vector_cosines: NDArray[np.float64] | None = None) -> Evidence:
+        """What features are made of."""
+        return Evidence(query_text, self.first_stage_scores, self.values, self.hit_fields, vector_cosines)
 
     def best_of_passages(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
         """The score of each of the first documents, shape (k,): its best passage's.
@@ -45,32 +54,70 @@ class Window:
         return best
 
 
-def read_window(plan: Plan, response: SearchResponse, *, has_profile: bool = True) -> Window | Reason:
+def read_window(
+    plan: Plan, response: SearchResponse, *, has_profile: bool = True, day: int | None = None
+) -> Window | Reason:
     """Texts and fields of the hits to rerank, or why there is nothing to rerank.
 
-    `has_profile`: whether a profile may join the ranking; without one `hit_fields` is empty, since nobody reads it.
+    `has_profile`: whether a profile may join the ranking. `hit_fields` is empty where neither that nor the fusion
+    model reads it. `day`: the present one, in days since 1970; default: today's.
     """
     hits = response.hits[: plan.variant.window]
     if not hits:
         return Reason.NO_HITS
-    texts, fields = [], []
-    own = template_of(plan.wish.fields)
+    texts, fields, kept = [], [], []
+    own, reads_hits = template_of(plan.wish.fields), has_profile or bool(_wanted_kinds(plan))
+    if day is None and {"popularity", "date"} & set(_wanted_kinds(plan)):
+        day = today()
     for hit in hits:
         section = plan.sections.of_hit(hit.index)
         if section is None:
             return Reason.INDEX_NOT_CONFIGURED
         template = own or parse_template(section.template)
-        names = (*template.fields, *section.features.names) if has_profile else template.fields
-        values = {path: hit.values(path) for path in names}
+        values = {path: hit.values(path) for path in _paths(plan, section, template, has_profile)}
         max_chars = section.max_field_chars if plan.wish.chunks is None else _MAX_CHUNKED_CHARS
         texts.append(template.render(values, max_chars))
-        if has_profile:
-            fields.append(read_hit_fields(values, section.features))
+        kept.append(values)
+        if reads_hits:
+            fields.append(read_hit_fields(values, section.features, day=day))
     if not any(texts):
         return Reason.NO_DOCUMENT_TEXT
     first_stage_scores = np.array([hit.first_stage_score for hit in hits], dtype=np.float64)
     passages, owners = _passages(plan, texts)
-    return Window(texts, fields, first_stage_scores, passages, owners)
+    return Window(texts, fields, first_stage_scores, passages, owners, kept)
+
+
+def _paths(plan: Plan, section: IndexSettings, template: Template, has_profile: bool) -> Iterable[str]:
+    """What is read of a hit: its text's fields, and those of the features that someone wants."""
+    paths = (*template.fields, *section.features.names) if has_profile else template.fields
+    trained = plan.variant.trained
+    if trained is None:
+        return paths
+    return dict.fromkeys((*paths, *trained.maker.text_fields, *section.features.of(trained.maker.hit_fields)))
+
+
+def _wanted_kinds(plan: Plan) -> Sequence[str]:
+    return plan.variant.trained.maker.hit_fields if plan.variant.trained else ()
+
+
+def vector_texts(plan: Plan, response: SearchResponse, window: Window) -> tuple[str, Sequence[str]] | None:
+    """The section that keeps the vectors of a window's documents, and the text that each was made of.
+
+    None where there are none, or the search is on several sections: their cosines cannot be compared.
+    """
+    if len(plan.sections.candidates) != 1 or not plan.variant.wants_vectors:
+        return None
+    ((name, section),) = plan.sections.candidates
+    if section.vectors is None:
+        return None
+    text = section.vectors.template or section.template
+    if text == section.template and not plan.wish.fields and plan.wish.chunks is None:
+        return name, window.document_texts
+    template = parse_template(text)
+    return name, [
+        template.render({path: hit.values(path) for path in template.fields}, section.max_field_chars)
+        for hit in response.hits[: len(window.document_texts)]
+    ]
 
 
 def _passages(plan: Plan, texts: Sequence[str]) -> tuple[Sequence[str], NDArray[np.intp]]:

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from middleware.config import IndexSettings, Settings, VariantSettings, WeightSettings
+from middleware.config import IndexSettings, Settings
 from middleware.config_cascade import CascadeSettings
+from middleware.config_variants import VariantSettings, WeightSettings
 from middleware.errors import RequestError
 from middleware.experiments.assign import Assignment, ResolvedVariant, assign, draw_variant, resolve
 

@@ -16,7 +16,6 @@ from threading import Event
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 import yaml
 from http_call import call, fill
@@ -33,7 +32,6 @@ REPO = Path(__file__).parents[2]
 DOCUMENTS, MAX_TOKENS = 12, 32
 QUERY = "red phone case"
 TEMPLATE = "{title}"
-MODEL_MIB = 25
 
 
 @pytest.fixture(scope="module")
@@ -183,31 +181,6 @@ def test_promotions_and_rollbacks_under_load_fail_no_search_and_mix_no_models(
     assert "model default: shop@1 stays in its place, shop@3 could not be loaded" in log
     assert "Traceback" not in log
     eventually(lambda: status(proxy.url)["state"] == "ready" and status(proxy.url)["error"] is None)
-
-
-def test_ten_switches_leave_no_memory_behind(upstream_url, index, tmp_path, start_proxy_process):
-    registry = Registry(tmp_path / "registry")
-    for seed in (1, 2):
-        folder = add(registry, save_tiny_bert(tmp_path / str(seed), seed=seed, inner=MODEL_MIB * 2**20 // 512))
-    assert (folder / "model.safetensors").stat().st_size > MODEL_MIB * 2**20
-    registry.promote("shop", 1)
-    proxy = start_proxy_process(configuration(upstream_url, index, registry), wait_for="ready")
-    (worker,) = psutil.Process(proxy.process.pid).children()
-
-    def retired() -> int:
-        return proxy.log.read_text().count("is stopped")
-
-    sizes = []
-    for turn in range(13):
-        version = 2 - turn % 2
-        registry.promote("shop", version)
-        eventually(lambda version=version: status(proxy.url)["version"] == version)
-        for _ in range(2):
-            assert search(proxy.url, index)[1:3] == (None, f"shop@{version}")
-        eventually(lambda turn=turn: retired() == turn + 1)
-        sizes.append(worker.memory_info().rss / 2**20)
-    grown = sizes[-1] - sizes[2]  # the first few make what is kept from then on
-    assert grown < 2 * MODEL_MIB, [round(size) for size in sizes]
 
 
 def test_a_scorer_follows_its_alias_and_says_which_model_answered(registry, tmp_path):

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from middleware.config import ProfileSettings, WeightSettings
+from middleware.config import ProfileSettings
+from middleware.config_variants import WeightSettings
 from middleware.fusion import fuse, rank
 from middleware.personalization.events import Event
 from middleware.personalization.features import NEUTRAL_PRICE_FIT, profile_features

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,6 +12,25 @@ from hypothesis import strategies as st
 from middleware.rerank.reading import Reading, Stop
 
 shares = st.floats(0, 1)
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A fused score base + share * s of a cross-encoder score s; `uppers` bound the scores that are not read."""
+
+    base: np.ndarray
+    share: float
+    uppers: np.ndarray
+    page: int
+
+    def fuse(self, places, scores):
+        return self.base[places] + self.share * scores
+
+    @property
+    def stop(self):
+        return Stop(self.fuse, self.fuse(np.arange(len(self.base)), self.uppers), self.page)
+
+
 sizes = st.integers(1, 60)
 
 
@@ -23,7 +44,7 @@ def windows(draw):
     base = (1 - share) * np.sort(rng.uniform(size=count))[::-1]
     by_bound, by_chance = np.argsort(-(base + share * uppers)), rng.permutation(count)
     order = by_bound if draw(st.booleans()) else by_chance
-    return scores, Stop(base, share, uppers, draw(st.integers(1, 20))), order
+    return scores, Linear(base, share, uppers, draw(st.integers(1, 20))), order
 
 
 def read(reading, scores, rounds=100):
@@ -37,12 +58,12 @@ def read(reading, scores, rounds=100):
 
 @given(windows())
 def test_where_bounds_hold_an_early_end_leaves_the_page_as_it_is(window) -> None:
-    scores, stop, order = window
-    reading = Reading(order, len(order), stop)
+    scores, model, order = window
+    reading = Reading(order, len(order), model.stop)
     read(reading, scores)
-    fused = stop.base + stop.share * scores
+    fused = model.base + model.share * scores
     known = fused[order[: len(reading.scores)]]
-    page = min(stop.page, len(order))
+    page = min(model.page, len(order))
     assert sorted(known, reverse=True)[:page] == sorted(fused, reverse=True)[:page]
     assert len(known) >= page
     assert reading.is_over
@@ -50,8 +71,8 @@ def test_where_bounds_hold_an_early_end_leaves_the_page_as_it_is(window) -> None
 
 @given(windows(), sizes)
 def test_each_hit_is_asked_for_once_in_order_and_never_beyond_the_depth(window, depth) -> None:
-    scores, stop, order = window
-    reading = Reading(order, depth, stop)
+    scores, model, order = window
+    reading = Reading(order, depth, model.stop)
     asked = [place for wanted in read(reading, scores) for place in wanted]
     assert asked == order[: len(asked)].tolist()
     assert len(asked) == len(reading.scores) <= depth
@@ -59,35 +80,36 @@ def test_each_hit_is_asked_for_once_in_order_and_never_beyond_the_depth(window, 
 
 
 def test_what_cannot_be_decided_is_read_to_its_depth() -> None:
-    equal = Stop(np.zeros(50), 1.0, np.ones(50), 10)
+    equal = Linear(np.zeros(50), 1.0, np.ones(50), 10).stop
     reading = Reading(np.arange(50), 37, equal)
     assert sum(map(len, read(reading, np.full(50, 0.5)))) == 37
 
 
 def test_what_is_clear_at_once_is_read_no_further_than_one_round() -> None:
     scores = np.where(np.arange(50) < 10, 0.9, 0.1)
-    reading = Reading(np.arange(50), 50, Stop(np.zeros(50), 1.0, np.where(np.arange(50) < 10, 1.0, 0.2), 10))
+    stop = Linear(np.zeros(50), 1.0, np.where(np.arange(50) < 10, 1.0, 0.2), 10).stop
+    reading = Reading(np.arange(50), 50, stop)
     (only,) = read(reading, scores)
     assert 10 <= len(only) < 20
 
 
 def test_nothing_is_decided_before_the_page_is_full() -> None:
-    stop = Stop(np.zeros(5), 1.0, np.zeros(5), 3)
+    stop = Linear(np.zeros(5), 1.0, np.zeros(5), 3).stop
     assert not stop.is_decided(np.arange(5), [1.0, 1.0])
     assert stop.is_decided(np.arange(5), [1.0, 1.0, 1.0])
 
 
 def test_a_hit_that_may_still_reach_the_page_keeps_the_reading_going() -> None:
     base, uppers = np.array([0.5, 0.4, 0.3, 0.0]), np.array([1.0, 1.0, 0.1, 0.7])
-    stop = Stop(base, 0.5, uppers, 2)
+    stop = Linear(base, 0.5, uppers, 2).stop
     assert stop.is_decided(np.arange(4), [0.0, 0.0])  # 0.3 + 0.05 and 0.35 do not reach 0.4
-    assert not Stop(base, 0.5, np.array([1.0, 1.0, 0.1, 0.9]), 2).is_decided(np.arange(4), [0.0, 0.0])
+    assert not Linear(base, 0.5, np.array([1.0, 1.0, 0.1, 0.9]), 2).stop.is_decided(np.arange(4), [0.0, 0.0])
 
 
 @given(windows(), st.integers(0, 3), st.integers(0, 7))
 def test_a_short_answer_is_the_last(window, rounds, missing) -> None:
-    scores, stop, order = window
-    reading = Reading(order, len(order), stop)
+    scores, model, order = window
+    reading = Reading(order, len(order), model.stop)
     read(reading, scores, rounds)
     wanted, before = reading.wanted, len(reading.scores)
     if len(wanted):

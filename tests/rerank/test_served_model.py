@@ -5,6 +5,9 @@ from __future__ import annotations
 import gc
 import json
 import logging
+import os
+import subprocess
+import sys
 import time
 import weakref
 from contextlib import ExitStack
@@ -311,3 +314,56 @@ def test_searches_that_never_pause_see_one_model_or_the_other_and_no_error(serve
         thread.join()
     assert {name for name, *_ in seen} == {f"shop@{version}" for version in range(1, 6)}
     assert all(first == second == int(name[-1]) / 10 for name, first, second in seen)
+
+
+MODEL_MIB, SWITCHES = 12, 10
+SWITCHING = """
+import sys, time
+from pathlib import Path
+
+import psutil
+from tiny_model import save_tiny_bert
+
+from middleware.config import ModelSettings
+from middleware.observability import Metrics
+from middleware.registry import Registry
+from middleware.rerank.engine import Engine
+from middleware.rerank.score_memory import ScoreMemory
+from middleware.rerank.served_model import ServedModel
+
+folder, inner, switches = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+registry, metrics, memory = Registry(folder / "registry"), Metrics(), ScoreMemory(2**20)
+for seed in (1, 2):
+    model = save_tiny_bert(folder / str(seed), seed=seed, inner=inner)
+    registry.add(model, name="shop", kind="cross_encoder", base=None, data={}, template=None, max_tokens=32,
+                 measures={}, recipe={})
+registry.promote("shop", 1)
+settings = ModelSettings(source="registry:shop", max_tokens=32, device="cpu", threads=1)
+served = ServedModel("m", settings, registry, lambda each: Engine(each, watch=metrics, memory=memory), metrics)
+served.start()
+for turn in range(switches + 3):
+    version = 1 + turn % 2
+    registry.promote("shop", version)
+    while served.look() or not served.status.ready or served.status.version != version:
+        assert served.status.error is None, served.status
+        time.sleep(0.01)
+    with served.hold() as engine:
+        engine.score("red phone", ["phone case", "shoe"], budget_ms=10_000)
+    print(psutil.Process().memory_info().rss / 2**20, flush=True)
+"""
+
+
+def test_ten_switches_leave_no_memory_behind(tmp_path):
+    pytest.importorskip("torch")
+    path = os.pathsep.join([str(Path(__file__).parents[2]), str(Path(__file__).parents[1])])
+    # What is large goes back to the system when it is freed, so that what is seen is what we keep, and not what the
+    # allocator does.
+    environment = {**os.environ, "PYTHONPATH": path, "MALLOC_MMAP_THRESHOLD_": str(2**20)}
+    arguments = [str(tmp_path), str(MODEL_MIB * 2**20 // 520), str(SWITCHES)]
+    done = subprocess.run(
+        [sys.executable, "-c", SWITCHING, *arguments], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    sizes = [float(line) for line in done.stdout.splitlines()]
+    assert len(sizes) == SWITCHES + 3
+    assert sizes[-1] - sizes[2] < MODEL_MIB / 2, [round(size) for size in sizes]

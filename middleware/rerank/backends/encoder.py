@@ -1,4 +1,4 @@
-"""The weights of a BERT- or RoBERTa-type cross-encoder as plain arrays, so that a runtime's graph can be our own."""
+"""The weights of a BERT- or RoBERTa-type model as plain arrays, so that a runtime's graph can be our own."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Encoder:
-    """A whole cross-encoder. `first_position` is the row of `positions` that belongs to a pair's first token."""
+    """A model without a head. `first_position` is the row of `positions` that belongs to a text's first token."""
 
     words: Array
     positions: Array
@@ -59,8 +59,6 @@ class Encoder:
     kinds: Array
     embedding_norm: Norm
     layers: tuple[Layer, ...]
-    pooler: Linear
-    classifier: Linear
     heads: int
     epsilon: float
 
@@ -78,6 +76,14 @@ class Encoder:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class CrossEncoder(Encoder):
+    """A model with the head that makes logits of a pair's first token."""
+
+    pooler: Linear
+    classifier: Linear
+
+
 def why_unknown(config: Mapping[str, Any]) -> str | None:
     """Why the model that config.json describes has no graph of ours; None where it has."""
     kind = config.get("model_type")
@@ -90,12 +96,9 @@ def why_unknown(config: Mapping[str, Any]) -> str | None:
     return "it is a decoder" if config.get("is_decoder") else None
 
 
-def read_encoder(config: Mapping[str, Any], files: Sequence[Path]) -> Encoder:
-    """The model that config.json and *.safetensors hold. Raises ModelUnavailable."""
-    if reason := why_unknown(config):
-        raise ModelUnavailable(reason)
-    prefix = KNOWN_ARCHITECTURES[config["model_type"]]
-    tensors = _Tensors(files)
+def read_encoder(config: Mapping[str, Any], files: Sequence[Path]) -> CrossEncoder:
+    """The cross-encoder that config.json and *.safetensors hold. Raises ModelUnavailable."""
+    prefix, tensors = _open(config, files)
     pooler, classifier = (
         ("bert.pooler.dense", "classifier") if prefix == "bert" else ("classifier.dense", "classifier.out_proj")
     )
@@ -104,21 +107,47 @@ def read_encoder(config: Mapping[str, Any], files: Sequence[Path]) -> Encoder:
             f"has no trained classification head ({classifier}.weight missing); "
             "give a cross-encoder, not an embedding or language model"
         )
-    embeddings = f"{prefix}.embeddings"
-    return Encoder(
-        words=tensors[f"{embeddings}.word_embeddings.weight"],
-        positions=tensors[f"{embeddings}.position_embeddings.weight"],
-        first_position=int(config.get("pad_token_id", 1)) + 1 if prefix == "roberta" else 0,
-        kinds=tensors[f"{embeddings}.token_type_embeddings.weight"],
-        embedding_norm=tensors.norm(f"{embeddings}.LayerNorm"),
-        layers=tuple(
-            _read_layer(tensors, f"{prefix}.encoder.layer.{index}") for index in range(config["num_hidden_layers"])
+    parts = _read_parts(config, tensors, f"{prefix}.")
+    return CrossEncoder(**parts, pooler=tensors.linear(pooler), classifier=tensors.linear(classifier))
+
+
+def read_headless_encoder(config: Mapping[str, Any], files: Sequence[Path]) -> Encoder:
+    """The model that config.json and *.safetensors hold, whatever head it has. Raises ModelUnavailable."""
+    prefix, tensors = _open(config, files)
+    is_whole = "embeddings.word_embeddings.weight" in tensors  # saved without a head, names have no prefix
+    return Encoder(**_read_parts(config, tensors, "" if is_whole else f"{prefix}."))
+
+
+def read_linear(file: Path, name: str) -> Linear:
+    """One linear operation of a safetensors file; without a bias where it has none. Raises ModelUnavailable."""
+    tensors = _Tensors([file])
+    weight = np.ascontiguousarray(tensors[f"{name}.weight"].T)
+    return Linear(weight, tensors[f"{name}.bias"] if f"{name}.bias" in tensors else np.zeros(weight.shape[1], "f4"))
+
+
+def _open(config: Mapping[str, Any], files: Sequence[Path]) -> tuple[str, _Tensors]:
+    """The prefix of the tensors' names, and the tensors."""
+    if reason := why_unknown(config):
+        raise ModelUnavailable(reason)
+    return KNOWN_ARCHITECTURES[config["model_type"]], _Tensors(files)
+
+
+def _read_parts(config: Mapping[str, Any], tensors: _Tensors, prefix: str) -> dict[str, Any]:
+    """The fields of an Encoder."""
+    embeddings = f"{prefix}embeddings"
+    is_roberta = KNOWN_ARCHITECTURES[config["model_type"]] == "roberta"
+    return {
+        "words": tensors[f"{embeddings}.word_embeddings.weight"],
+        "positions": tensors[f"{embeddings}.position_embeddings.weight"],
+        "first_position": int(config.get("pad_token_id", 1)) + 1 if is_roberta else 0,
+        "kinds": tensors[f"{embeddings}.token_type_embeddings.weight"],
+        "embedding_norm": tensors.norm(f"{embeddings}.LayerNorm"),
+        "layers": tuple(
+            _read_layer(tensors, f"{prefix}encoder.layer.{index}") for index in range(config["num_hidden_layers"])
         ),
-        pooler=tensors.linear(pooler),
-        classifier=tensors.linear(classifier),
-        heads=int(config["num_attention_heads"]),
-        epsilon=float(config.get("layer_norm_eps", 1e-12)),
-    )
+        "heads": int(config["num_attention_heads"]),
+        "epsilon": float(config.get("layer_norm_eps", 1e-12)),
+    }
 
 
 def _read_layer(tensors: _Tensors, name: str) -> Layer:

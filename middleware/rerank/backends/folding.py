@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,10 @@ Ranges = Mapping[str, Array]
 """Name of a linear operation -> largest magnitude seen in each column of its input, shape (inputs,)."""
 
 
-def fold(encoder: Encoder, ranges: Ranges, smoothing: float) -> tuple[Encoder, Ranges]:
+E = TypeVar("E", bound=Encoder)
+
+
+def fold(encoder: E, ranges: Ranges, smoothing: float) -> tuple[E, Ranges]:
     """An encoder of the same scores, and its ranges.
 
     What attention gives comes out smoothed already, since the values that it mixes are; and the bias of `down` comes

@@ -1,22 +1,22 @@
-"""A BERT-type cross-encoder as an ONNX graph of our own: nothing computed that the score does not need."""
+"""A BERT-type model as an ONNX graph of our own: nothing computed that the score, or the vector, does not need."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from middleware.errors import ModelUnavailable
-from middleware.rerank.backends.encoder import Array, Encoder, Layer, Linear, Norm
+from middleware.rerank.backends.encoder import Array, CrossEncoder, Encoder, Layer, Linear, Norm
 from middleware.rerank.backends.folding import fold, quantised, smoothing_factors
 from middleware.rerank.backends.recipe import Recipe
 
 IDS, KINDS, POSITIONS, PLACES, SLOTS = "input_ids", "token_type_ids", "position_ids", "places", "slots"
-BIAS, LOGITS = "attention_bias", "logits"
+BIAS, LOGITS, VECTORS = "attention_bias", "logits", "vectors"
 MICROSOFT = "com.microsoft"
 OBSERVED = "largest."
 
@@ -24,44 +24,79 @@ EDITION = 2
 """Counted up where lossy arithmetic gives other scores than before: part of a backend's name."""
 
 
-def build_graph(encoder: Encoder, recipe: Recipe) -> bytes:
-    """The serialised ONNX model.
+Pooling = Literal["mean", "cls", "max"]
+"""What becomes of the states of a text's tokens: their mean, the first one's, or the largest of each dimension."""
+
+
+def build_graph(encoder: CrossEncoder, recipe: Recipe) -> bytes:
+    """The serialised ONNX model of a cross-encoder.
 
     Inputs: IDS, KINDS and POSITIONS, int64 (rows,), of the tokens of all pairs; PLACES, int64 (pairs, slots), the row
     that each slot of attention reads; BIAS, float32 (pairs, 1, 1, slots), 0 at a token and very negative at padding;
     where the recipe is packed SLOTS, int64 (rows,), the slot of each row, counted over all pairs; where it is not, rows
     are slots. Output: LOGITS, float32 (pairs, labels). Raises ModelUnavailable when the onnx package is missing.
     """
+    if recipe.ranges is not None:
+        encoder, ranges = fold(encoder, recipe.ranges, recipe.smoothing)
+        recipe = replace(recipe, ranges=ranges)
+    return _Graph(_import_onnx(), encoder, recipe, LOGITS).build_scores(encoder.pooler, encoder.classifier)
+
+
+def build_vector_graph(encoder: Encoder, recipe: Recipe, pooling: Pooling) -> bytes:
+    """The serialised ONNX model of a bi-encoder: inputs as above, a text for a pair; output VECTORS, (texts, width)."""
+    return _Graph(_import_onnx(), encoder, recipe, VECTORS).build_vectors(pooling)
+
+
+def _import_onnx() -> Any:
     try:
         import onnx
     except ImportError as error:
         raise ModelUnavailable("onnx is not installed; pip install 'es-rerank[onnx]'") from error
-    if recipe.ranges is not None:
-        encoder, ranges = fold(encoder, recipe.ranges, recipe.smoothing)
-        recipe = replace(recipe, ranges=ranges)
-    return _Graph(onnx, encoder, recipe).build()
+    return onnx
 
 
 class _Graph:
     """The graph as it grows: each method adds the nodes of one part and returns the name of its result."""
 
-    def __init__(self, onnx: Any, encoder: Encoder, recipe: Recipe) -> None:
+    def __init__(self, onnx: Any, encoder: Encoder, recipe: Recipe, output: str) -> None:
         self._onnx = onnx
         self._encoder = encoder
         self._recipe = recipe
         self._nodes: list[Any] = []
         self._constants: dict[str, NDArray[Any]] = {}
-        self._outputs = [LOGITS]
+        self._outputs = [output]
 
-    def build(self) -> bytes:
-        state, bias = self._embed(), self._bias_by_query()
-        *inner, last = self._encoder.layers
-        for index, layer in enumerate(inner):
-            state = self._layer(f"{index}", layer, state, bias)
-        first = self._last_layer(f"{len(inner)}", last, state)
-        pooled = self._node("Tanh", self._linear_fp32(self._encoder.pooler, first))
-        self._node("Identity", self._linear_fp32(self._encoder.classifier, pooled), output=LOGITS)
+    def build_scores(self, pooler: Linear, classifier: Linear) -> bytes:
+        pooled = self._node("Tanh", self._linear_fp32(pooler, self._first_state()))
+        self._node("Identity", self._linear_fp32(classifier, pooled), output=LOGITS)
         return self._serialised()
+
+    def build_vectors(self, pooling: Pooling) -> bytes:
+        self._node("Identity", self._pool(pooling), output=VECTORS)
+        return self._serialised()
+
+    def _first_state(self) -> str:
+        """State of each pair's first token, (pairs, width)."""
+        layers = self._encoder.layers
+        return self._last_layer(f"{len(layers) - 1}", layers[-1], self._states(layers[:-1]))
+
+    def _states(self, layers: Sequence[Layer]) -> str:
+        """State of every row after these layers, (rows, width)."""
+        state, bias = self._embed(), self._bias_by_query()
+        for index, layer in enumerate(layers):
+            state = self._layer(f"{index}", layer, state, bias)
+        return state
+
+    def _pool(self, pooling: Pooling) -> str:
+        if pooling == "cls":
+            return self._first_state()
+        states, second = self._by_pair(self._states(self._encoder.layers)), self._constant([1], np.int64)
+        by_slot = self._node("Squeeze", BIAS, second)  # (pairs, 1, slots)
+        if pooling == "mean":  # a softmax of 0 at tokens and nothing at padding is the same share for each token
+            mixed = self._node("MatMul", self._node("Softmax", by_slot, axis=-1), states)
+            return self._node("Squeeze", mixed, second)
+        biased = self._node("Add", states, self._node("Transpose", by_slot, perm=[0, 2, 1]))
+        return self._node("ReduceMax", biased, second, keepdims=0)
 
     def _serialised(self) -> bytes:
         helper, kinds = self._onnx.helper, self._onnx.TensorProto
@@ -73,7 +108,7 @@ class _Graph:
         ]
         outputs = [helper.make_tensor_value_info(name, kinds.FLOAT, None) for name in self._outputs]
         constants = [self._onnx.numpy_helper.from_array(value, name) for name, value in self._constants.items()]
-        graph = helper.make_graph(self._nodes, "cross-encoder", inputs, outputs, constants)
+        graph = helper.make_graph(self._nodes, "encoder", inputs, outputs, constants)
         opset, version = (23, 11) if self._recipe.packed else (21, 10)  # the oldest that will do; 23 has Attention
         opsets = [helper.make_opsetid("", opset), helper.make_opsetid(MICROSOFT, 1)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=version, producer_name="es-rerank")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from middleware.config import ModelSettings
@@ -48,18 +48,23 @@ class OnnxBackend:
 
 def open_session(source: Source, recipe: Recipe, threads: int = 1) -> Any:
     """An onnxruntime.InferenceSession of the graph that `recipe` makes of the model. Raises ModelUnavailable."""
+    name = source.settings.source
+    return start_session(name, lambda: build_graph(read_encoder(source.config, source.weight_files), recipe), threads)
+
+
+def start_session(name: str, build: Callable[[], bytes], threads: int = 1) -> Any:
+    """An onnxruntime.InferenceSession of the graph that `build` makes; `name` is the model's, for what is raised."""
     onnxruntime = _onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = threads
     options.log_severity_level = 3
     options.enable_mem_pattern = False  # no two passes have the same shape
     try:
-        graph = build_graph(read_encoder(source.config, source.weight_files), recipe)
-        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(build(), options, providers=["CPUExecutionProvider"])
     except ModelUnavailable as error:
-        raise ModelUnavailable(f"{source.settings.source}: {error.reason}") from error
+        raise ModelUnavailable(f"{name}: {error.reason}") from error
     except Exception as error:  # onnxruntime's exceptions share no class but this
-        raise unloadable(source.settings.source, error) from error
+        raise unloadable(name, error) from error
 
 
 def _onnxruntime() -> Any:

@@ -1,0 +1,51 @@
+"""The sections of a variant: which model, how many hits, and what makes one score of their features."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, field_validator
+
+from middleware.config_cascade import CascadeSettings
+from middleware.config_section import Section
+from middleware.fusion_file import read_fusion_model
+from middleware.registry_reference import is_reference
+
+Weight = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
+
+
+class WeightSettings(Section):
+    """Weights of the fused score; what counts is a weight's share of the sum over the features a search has."""
+
+    cross_encoder: Weight = Field(1.0, description="The cross-encoder's score.")
+    first_stage: Weight = Field(0.25, description="Elasticsearch's score, scaled to 0..1 within the window.")
+    brand_affinity: Weight = Field(0.3, description="How much of the user's behaviour is on this hit's brand.")
+    category_affinity: Weight = Field(0.1, description="How much of the user's behaviour is in this hit's category.")
+    price_fit: Weight = Field(0.15, description="How near this hit's price is to the user's usual price.")
+    vector_cosine: Weight = Field(
+        0.0, description="Cosine of the query's and the hit's vectors, scaled to 0..1; needs indices.NAME.vectors."
+    )
+
+
+class VariantSettings(Section):
+    """One configuration of the second stage; what is null comes from the index, then from the default variant."""
+
+    model: str | None = Field(None, description="A name under models.")
+    window: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
+        None, description="How many first-stage hits are reranked."
+    )
+    weights: WeightSettings = Field(WeightSettings(), description="Fusion weights.")
+    fusion: str | None = Field(
+        None,
+        description="File of a fusion model that `es-rerank train fusion` made, or registry:NAME[@ALIAS or @VERSION]; "
+        "it stands in for the weights.",
+    )
+    cascade: CascadeSettings = Field(CascadeSettings(), description="What the cross-encoder need not read.")
+
+    @field_validator("fusion")
+    @classmethod
+    def _readable_fusion(cls, fusion: str | None) -> str | None:
+        if fusion is not None and not is_reference(fusion):
+            read_fusion_model(Path(fusion))
+        return fusion

@@ -1,0 +1,16 @@
+"""How near query and document lie as vectors: as measured, and as the window's hits differ in it."""
+
+from __future__ import annotations
+
+from middleware.features.evidence import fill_with_median
+from middleware.fusion import FloatArray, bounded
+from middleware.rerank.vectors import scaled
+
+
+def vector_features(cosines: FloatArray) -> dict[str, FloatArray]:
+    """vector_cosine and vector_cosine_raw of cosines in [-1, 1], shape (n,), NaN without a vector; each in [0, 1].
+
+    The first is scaled by min-max, since how far cosines lie apart depends on the encoder and the query. A hit without
+    a vector has the window's median; where none has one, the first is 0.5 and the other 0.
+    """
+    return {"vector_cosine": scaled(cosines), "vector_cosine_raw": bounded(fill_with_median(cosines, 0.0))}
