@@ -16,7 +16,7 @@ from middleware.front import Environ, StartResponse, read_request
 from middleware.message import Request, Response
 from middleware.observability import SECONDS, expose
 from middleware.registry_watch import RegistryWatch
-from middleware.rerank.backends.rerank_call import BUDGET_HEADER
+from middleware.rerank.backends.rerank_call import BUDGET_HEADER, MODEL_HEADER
 from middleware.rerank.engine import Engine
 from middleware.rerank.served_model import Servable, ServedModel, SwitchOutcome
 from middleware.scorer_messages import (
@@ -102,7 +102,7 @@ class Scorer:
             raise DeadlineExceeded(f"{len(scores)} of {len(call.document_texts)} documents were scored in time")
         self._counts.documents.inc(len(scores))
         self._counts.seconds.observe(time.perf_counter() - started)
-        return call.answer(scores.tolist(), name)
+        return call.answer(scores.tolist(), name).with_headers({MODEL_HEADER: name})
 
     def _read_budget(self, request: Request) -> float:
         told = request.header(BUDGET_HEADER)

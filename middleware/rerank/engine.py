@@ -50,16 +50,25 @@ class Engine:
         self._watch = watch or Unwatched()
         self._memory = memory
         self._estimator: Estimator | None = None
+        self._backend: Backend | None = None
         self._queue: PairQueue | None = None
         self._feeder: Feeder | None = None
         self._load_error: str | None = None
         self._since = time()
         self._stopping = Event()
-        self._loader = Thread(target=self._run, name=f"rerank-{self.name}", daemon=True)
+        self._loader = Thread(target=self._run, name=f"rerank-{self._label}", daemon=True)
+
+    @property
+    def name(self) -> str:
+        """What clients see of the model: NAME@VERSION of a registered one, a folder's own name, or the hub name.
+
+        Of one that runs elsewhere, what the server that answered last called it, where it says so.
+        """
+        return getattr(self._backend, "model", None) or self._label
 
     @cached_property
-    def name(self) -> str:
-        """What clients see of the model: NAME@VERSION of a registered one, a folder's own name, or the hub name."""
+    def _label(self) -> str:
+        """What it is called here, the same all the time."""
         source = self._settings.source
         folder = Path(source).expanduser()
         if not folder.is_dir():
@@ -123,12 +132,12 @@ class Engine:
         if search.missing:
             self._score_missing(self._queue, self._feeder, queries, search)
         if search.started is not None:
-            self._watch.observe_engine(self.name, "wait", search.started - search.joined)
+            self._watch.observe_engine(self._label, "wait", search.started - search.joined)
         if search.error is not None:
             raise search.error
         prefixes = search.prefixes()
         unscored = search.size - sum(map(len, prefixes))
-        self._watch.count_pairs(self.name, "unscored", unscored)
+        self._watch.count_pairs(self._label, "unscored", unscored)
         if unscored == search.size:
             raise DeadlineExceeded(f"{self.name} did not score one of {search.size} documents in {budget_ms:.0f} ms")
         return prefixes
@@ -146,7 +155,7 @@ class Engine:
             return None
         started = perf_counter()
         estimates = self._estimator.estimate(query_text, document_texts, first_stage, certainty)
-        self._watch.observe_engine(self.name, "estimate", perf_counter() - started)
+        self._watch.observe_engine(self._label, "estimate", perf_counter() - started)
         return estimates
 
     @property
@@ -170,12 +179,13 @@ class Engine:
             if self._stopping.wait(self._retry_s):
                 return
         backend, keys = loaded
+        self._backend = backend
         workers = max(1, backend.workers)
         batch_tokens = self._settings.batch_tokens or backend.batch_tokens
         queue = self._make_queue(workers, batch_tokens, pace)
         threads = [self._start_worker(backend, queue, number) for number in range(workers)]
         self._estimator = find_estimator(self._settings)
-        self._feeder = Feeder(backend, queue, self.name, self._watch, self._memory, keys)
+        self._feeder = Feeder(backend, queue, self._label, self._watch, self._memory, keys)
         self._queue, self._load_error, self._since = queue, None, time()
         if self._stopping.is_set():  # stop() may have come before there was a queue to close
             queue.close(ModelUnavailable(f"{self.name} is stopping"))
@@ -185,14 +195,14 @@ class Engine:
 
     def _make_queue(self, workers: int, batch_tokens: int, pace: Pace) -> PairQueue:
         limit = self._settings.queue_limit
-        self._watch.see_queue_limit(self.name, limit)
-        self._watch.see_waiting(self.name, 0)
-        on_waiting = partial(self._watch.see_waiting, self.name)
+        self._watch.see_queue_limit(self._label, limit)
+        self._watch.see_waiting(self._label, 0)
+        on_waiting = partial(self._watch.see_waiting, self._label)
         return PairQueue(limit=limit, batch_tokens=batch_tokens, workers=workers, pace=pace, on_waiting=on_waiting)
 
     def _start_worker(self, backend: Backend, queue: PairQueue, number: int) -> Thread:
-        arguments = (backend, queue, self.name, self._watch, self._memory)
-        thread = Thread(target=serve, args=arguments, name=f"rerank-{self.name}-{number}", daemon=True)
+        arguments = (backend, queue, self._label, self._watch, self._memory)
+        thread = Thread(target=serve, args=arguments, name=f"rerank-{self._label}-{number}", daemon=True)
         thread.start()
         return thread
 

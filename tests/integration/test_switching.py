@@ -69,7 +69,21 @@ def registry(tmp_path_factory) -> Registry:
     (broken / "model.safetensors").write_bytes(weights[: len(weights) // 2])
     add(registry, broken)
     registry.promote("shop", 1)
+    about = {"base": None, "data": {}, "template": None, "max_tokens": None, "measures": {}, "recipe": {}}
+    for sign in (1, -1):
+        only = folder / f"fusion{sign}"
+        only.mkdir()
+        (only / "fusion.json").write_text(json.dumps(first_stage_alone(sign)))
+        registry.add(only, name="blend", kind="fusion", **about)
+    registry.promote("blend", 1)
     return registry
+
+
+def first_stage_alone(sign: int) -> dict[str, Any]:
+    """A fusion model whose order is Elasticsearch's, or the other way round."""
+    scaling = {"mean": {"first_stage": 0}, "deviation": {"first_stage": 1}}
+    head = {"kind": "linear", "features": ["first_stage"], "fields": [], "monotone": []}
+    return {**head, "scaling": scaling, "weights": {"first_stage": sign}, "bias": 0}
 
 
 @pytest.fixture(scope="module")
@@ -93,15 +107,19 @@ def configuration(upstream_url: str, index: str, registry: Registry, **server: A
         "upstream": {"urls": [upstream_url]},
         "registry": str(registry.folder),
         "models": {"default": {"source": "registry:shop", "max_tokens": MAX_TOKENS, "device": "cpu"}},
-        "variants": {"default": {"window": DOCUMENTS, "weights": {"first_stage": 0}}},
+        "variants": {
+            "default": {"window": DOCUMENTS, "weights": {"first_stage": 0}},
+            "blend": {"fusion": "registry:blend"},
+        },
         "indices": {"products": {"patterns": [index], "template": TEMPLATE}},
         "budget_ms": 20_000,
         "server": server,
     }
 
 
-def search(url: str, index: str) -> tuple[int, str | None, str | None, list[str]]:
-    answer = call(f"{url}/{index}/_search", {"query": {"match": {"title": QUERY}}, "size": DOCUMENTS})
+def search(url: str, index: str, variant: str = "on") -> tuple[int, str | None, str | None, list[str]]:
+    body = {"query": {"match": {"title": QUERY}}, "size": DOCUMENTS}
+    answer = call(f"{url}/{index}/_search", body, {"X-Rerank": variant})
     hits = [hit["_id"] for hit in answer.json["hits"]["hits"]]
     return answer.status, answer.headers["X-Rerank-Reason"], answer.headers["X-Rerank-Model"], hits
 
@@ -130,11 +148,15 @@ def switches(url: str, outcome: str) -> float:
     return sum(map(float, found))
 
 
-def test_promotions_and_rollbacks_under_load_fail_no_search_and_mix_no_models(
-    upstream_url, index, registry, orders, start_proxy_process
-):
+@pytest.fixture(scope="module")
+def proxy(upstream_url, index, registry, start_proxy_process):
+    """Two workers, both of which are ready."""
     proxy = start_proxy_process(configuration(upstream_url, index, registry, workers=2))
     eventually(lambda: proxy.log.read_text().count("model shop@1 is ready") == 2, 120)
+    return proxy
+
+
+def test_promotions_and_rollbacks_under_load_fail_no_search_and_mix_no_models(proxy, index, registry, orders):
     stop, seen = Event(), []
 
     def ask() -> None:
@@ -183,7 +205,26 @@ def test_promotions_and_rollbacks_under_load_fail_no_search_and_mix_no_models(
     eventually(lambda: status(proxy.url)["state"] == "ready" and status(proxy.url)["error"] is None)
 
 
-def test_a_scorer_follows_its_alias_and_says_which_model_answered(registry, tmp_path):
+def test_a_fusion_model_is_switched_in_the_same_way(proxy, index, registry):
+    plain = search(proxy.url, index, "off")
+    assert search(proxy.url, index, "blend")[3] == plain[3]
+    registry.promote("blend", 2)
+    seen: list[list[str]] = []
+
+    def turned() -> bool:
+        seen.append(search(proxy.url, index, "blend")[3])
+        return len(seen) > 12 and all(hits == seen[-1] for hits in seen[-12:]) and seen[-1] != plain[3]
+
+    eventually(turned, 30)
+    assert seen[-1][0] != plain[3][0]
+    assert {tuple(hits) for hits in seen} == {tuple(plain[3]), tuple(seen[-1])}
+    told = call(f"{proxy.url}/_rerank/models").json["fusions"]["registry:blend"]
+    assert (told["model"], told["version"], told["state"]) == ("blend@2", 2, "ready")
+
+
+def test_a_scorer_follows_its_alias_and_the_proxy_before_it_says_which_model_answered(
+    upstream_url, index, registry, orders, tmp_path, start_proxy_process
+):
     registry.promote("shop", 1)
     # The proxy's own file: what it says of servers is not for the scorer.
     model = {"source": "registry:shop", "max_tokens": MAX_TOKENS, "remote": {"servers": ["http://127.0.0.1:9"]}}
@@ -207,7 +248,18 @@ def test_a_scorer_follows_its_alias_and_says_which_model_answered(registry, tmp_
         registry.promote("shop", 2)
         eventually(lambda: answering() == "shop@2", 30)
         assert call(f"{url}/info").json["model_id"] == "shop@2"
-        assert b'outcome="switched"} 1.0' in call(f"{url}/metrics").body
+        settings = configuration(upstream_url, index, registry)
+        settings["models"]["default"]["remote"] = {"servers": [url], "timeout_ms": 10_000}
+        proxy = start_proxy_process(settings, wait_for="ready")
+        assert search(proxy.url, index)[1:] == (None, "shop@2", orders["shop@2"])
+        registry.rollback("shop")
+        eventually(lambda: answering() == "shop@1", 30)
+        # What is remembered of the old model ends with the first search that the new one answers.
+        call(f"{proxy.url}/{index}/_search", {"query": {"match": {"title": "red phone"}}, "size": DOCUMENTS})
+        assert search(proxy.url, index)[1:] == (None, "shop@1", orders["shop@1"])
+        registry.promote("shop", 2)
+        eventually(lambda: answering() == "shop@2", 30)
+        assert b'outcome="switched"} 3.0' in call(f"{url}/metrics").body
     finally:
         scorer.terminate()
         assert scorer.wait(timeout=40) == 0
