@@ -97,6 +97,7 @@ class ServedModel:
         self._failure: str | None = None
         self._holders: Counter[Engine] = Counter()
         self._retired: list[Engine] = []
+        self._has_freed = False
         self._lock = Lock()
 
     @property
@@ -153,8 +154,9 @@ class ServedModel:
             self._begin(str(folder))
         if self._next is not self._engine:
             self._finish()
-        if self._stop_retired():
+        if self._has_freed:  # at the last look; by now no search's frame has a hand on it any more
             give_back_freed_memory()
+        self._has_freed = self._stop_retired()
         is_loading = self._next is not self._engine and self._failure is None
         return is_loading or bool(self._retired)
 
