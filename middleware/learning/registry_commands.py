@@ -14,7 +14,7 @@ from rich.console import Console
 from middleware.errors import CommandError, ConfigError
 from middleware.registry import Registry
 from middleware.registry_aliases import PRODUCTION
-from middleware.registry_manifest import FUSION_FILE, DataFingerprint
+from middleware.registry_manifest import DataFingerprint
 
 
 class ModelKind(StrEnum):
@@ -66,21 +66,25 @@ def add_model(
     registry: RegistryFolder = None,
     config: ConfigFile = None,
 ) -> None:
-    """Add a model that was trained elsewhere, as the next version of its name. Example:
+    """Add a trained model as the next version of its name.
 
-    es-rerank models add ./my-model --name products-reranker --data held_out=judged.csv --measures measures.json
+    What `es-rerank train` left in the folder (recipe, base, length, measures) is read from there; options win. Example:
+
+    es-rerank models add ./my-model --name products-reranker --template "{title}" --data held_out=judged.csv
     """
-    is_fusion = (folder / FUSION_FILE).is_file()
+    from middleware.learning.trained_folder import describe
+
+    found = describe(folder)
     manifest = open_registry(registry, config).add(
         folder,
         name=name,
-        kind=kind.value if kind else "fusion" if is_fusion else "cross_encoder",
-        base=base,
+        kind=kind.value if kind else found.kind,
+        base=base or found.base,
         data={source: _fingerprint(each) for source, each in map(_pair, data or [])},
         template=template,
-        max_tokens=max_tokens,
-        measures=_read_object("--measures", measures),
-        recipe=_read_object("--recipe", recipe),
+        max_tokens=max_tokens or found.max_tokens,
+        measures=_read_object("--measures", measures) or found.measures,
+        recipe=_read_object("--recipe", recipe) or found.recipe,
     )
     typer.echo(manifest.label)
     typer.echo(f"serve it: es-rerank models promote {name} {manifest.version}", err=True)

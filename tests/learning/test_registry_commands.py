@@ -118,3 +118,34 @@ def test_the_registry_is_the_one_of_a_rerank_yml_whose_model_is_not_there_yet(ru
     assert Registry(folder).find("shop").version == 1
     with pytest.raises(ConfigError, match="--data: 'x'"):
         run("add", tmp_path, "--name", "shop", "--data", "x", where=where)
+
+
+def test_what_a_training_left_beside_its_model_need_not_be_typed(run, folder, tmp_path):
+    model = tmp_path / "model"
+    (model / "checkpoints").mkdir(parents=True)
+    for name, text in (("config.json", "{}"), ("model.safetensors", "x")):
+        (model / name).write_text(text)
+    with pytest.raises(CommandError, match="its training is not finished"):
+        run("add", model, "--name", "shop")
+    (model / "checkpoints").rmdir()
+    told = {"recipe": {"base": None, "loss": "kl", "max_tokens": 96}, "groups": 40, "ndcg": 0.8, "curve": [1, 2]}
+    (model / "training.json").write_text(json.dumps(told))
+    run("add", model, "--name", "shop")
+    about = Registry(folder).manifest("shop@1")
+    assert (about.kind, about.base, about.max_tokens, about.measures) == (
+        "cross_encoder",
+        "starter",
+        96,
+        {"nDCG@10": 0.8},
+    )
+    assert about.recipe == {"base": None, "loss": "kl", "max_tokens": 96, "groups": 40}
+
+    fusion = tmp_path / "fusion"
+    fusion.mkdir()
+    quality = {"unjudged_as_0": 0.78, "judged_only": 0.87}
+    made_of = {"index": "products", "loss": "listnet", "cross_validation, 5 folds": {"linear": quality, "trees": {}}}
+    (fusion / "fusion.json").write_text(json.dumps({"kind": "linear", "features": ["a"], "made_of": made_of}))
+    run("add", fusion, "--name", "blend")
+    about = Registry(folder).manifest("blend@1")
+    assert (about.kind, about.measures) == ("fusion", {"nDCG@10": 0.78, "nDCG@10 judged only": 0.87})
+    assert about.recipe == {"index": "products", "loss": "listnet", "kind": "linear", "features": ["a"]}
