@@ -69,7 +69,8 @@ def create_app(
     fusions = ServedFusions(settings, metrics)
     _follow_aliases([*models.values(), *fusions.served.values()])
     profiles = _make_profile_reader(settings, impatient) if settings.profiles.enabled else None
-    second_stage = SecondStage(settings, models, _make_vector_readers(settings, fusions, make_fetch(impatient)))
+    vectors = _make_vector_readers(settings, fusions, make_fetch(impatient), metrics)
+    second_stage = SecondStage(settings, models, vectors)
     proxy = SearchProxy(settings, upstream, cluster, second_stage, profiles, metrics, fusions)
     flask = Flask("middleware")
     flask.json.sort_keys = False  # type: ignore[attr-defined]
@@ -142,7 +143,7 @@ def _make_profile_reader(settings: Settings, upstream: Upstream) -> ProfileReade
 
 
 def _make_vector_readers(
-    settings: Settings, fusions: Mapping[str, Fusion | None], fetch: Fetch
+    settings: Settings, fusions: Mapping[str, Fusion | None], fetch: Fetch, metrics: Metrics
 ) -> dict[str, VectorReader]:
     """For each section with vectors that some variant wants; sections with one encoder share it.
 
@@ -162,7 +163,7 @@ def _make_vector_readers(
         )
         if section.vectors is not None and wanted:
             index = vector_index_name(name, section.vectors.index)
-            reader = readers[name] = VectorReader(index, section.vectors, fetch, load=load)
+            reader = readers[name] = VectorReader(index, section.vectors, fetch, watch=metrics, load=load)
             reader.start()
             atexit.register(reader.close)
     return readers

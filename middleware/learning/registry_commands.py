@@ -80,7 +80,7 @@ def add_model(
         name=name,
         kind=kind.value if kind else found.kind,
         base=base or found.base,
-        data={source: _fingerprint(each) for source, each in map(_pair, data or [])},
+        data={**found.data, **{source: _fingerprint(each) for source, each in map(_pair, data or [])}},
         template=template,
         max_tokens=max_tokens or found.max_tokens,
         measures=_read_object("--measures", measures) or found.measures,

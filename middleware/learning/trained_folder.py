@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from middleware.errors import CommandError
-from middleware.registry_manifest import FUSION_FILE, MAIN_MEASURE, Kind
+from middleware.registry_manifest import FUSION_FILE, MAIN_MEASURE, DataFingerprint, Kind
 
-TRAINING_FILE, CHECKPOINTS = "training.json", "checkpoints"
-"""As `es-rerank train reranker` writes them: the first last of all, the second gone by then."""
+TRAINING_FILE, CHECKPOINTS, GROUPS_FILE = "training.json", "checkpoints", "groups.jsonl"
+"""As `es-rerank train reranker` writes them: the first last of all, the second gone by then; what it learned from."""
 STARTER = "starter"
 
 _CROSS_VALIDATION = "cross_validation"
@@ -25,6 +25,7 @@ class Description:
     kind: Kind
     base: str | None = None
     max_tokens: int | None = None
+    data: Mapping[str, DataFingerprint] = field(default_factory=dict)
     measures: Mapping[str, float] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
 
@@ -34,7 +35,9 @@ def describe(folder: Path) -> Description:
     if (folder / FUSION_FILE).is_file():
         return _fusion(_read(folder / FUSION_FILE))
     if (folder / TRAINING_FILE).is_file():
-        return _reranker(_read(folder / TRAINING_FILE))
+        groups = folder / GROUPS_FILE
+        data = {"groups": DataFingerprint.of_file(groups)} if groups.is_file() else {}
+        return replace(_reranker(_read(folder / TRAINING_FILE)), data=data)
     if (folder / CHECKPOINTS).is_dir():
         raise CommandError(f"{folder}: its training is not finished; start it again, and it goes on")
     return Description("cross_encoder")
@@ -48,8 +51,8 @@ def _reranker(told: Mapping[str, Any]) -> Description:
         "cross_encoder",
         recipe.get("base") or (STARTER if recipe else None),
         recipe.get("max_tokens"),
-        {MAIN_MEASURE: float(measured)} if isinstance(measured, int | float) else {},
-        {**recipe, **counts},
+        measures={MAIN_MEASURE: float(measured)} if isinstance(measured, int | float) else {},
+        recipe={**recipe, **counts},
     )
 
 

@@ -124,10 +124,10 @@ class _SentenceBiEncoder:
         return self._encode(texts, self._prompts["default"])
 
     def encode_queries(self, texts: Sequence[str]) -> Matrix:
-        return self._encode(texts, self._prompts["query"] or self._prompts["default"])
+        return self._encode(texts, self._prompts["query"])
 
     def encode_documents(self, texts: Sequence[str]) -> Matrix:
-        return self._encode(texts, self._prompts["document"] or self._prompts["default"])
+        return self._encode(texts, self._prompts["document"])
 
     def _encode(self, texts: Sequence[str], prompt: str) -> Matrix:
         if not texts:

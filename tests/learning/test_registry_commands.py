@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from middleware.cli import app
 from middleware.errors import CommandError, ConfigError
+from middleware.learning.evaluate_slices import read_trained_on
 from middleware.registry import Registry
 
 
@@ -130,8 +131,11 @@ def test_what_a_training_left_beside_its_model_need_not_be_typed(run, folder, tm
     (model / "checkpoints").rmdir()
     told = {"recipe": {"base": None, "loss": "kl", "max_tokens": 96}, "groups": 40, "ndcg": 0.8, "curve": [1, 2]}
     (model / "training.json").write_text(json.dumps(told))
+    (model / "groups.jsonl").write_text('{"query_text": "red shoe"}\n{"query_text": "Case"}\n')
     run("add", model, "--name", "shop")
     about = Registry(folder).manifest("shop@1")
+    assert about.data["groups"].count == 2
+    assert read_trained_on(Registry(folder).resolve("shop@1")) == {"red shoe", "case"}
     assert (about.kind, about.base, about.max_tokens, about.measures) == (
         "cross_encoder",
         "starter",

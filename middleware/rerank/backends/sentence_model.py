@@ -159,7 +159,10 @@ def _read_dense(folder: Path) -> Dense:
 
 
 def _read_prompts(settings: Mapping[str, Any]) -> dict[Literal["query", "document", "default"], str]:
-    """As sentence-transformers' encode_query, encode_document and encode choose them."""
+    """As sentence-transformers' encode_query, encode_document and encode are documented to choose them.
+
+    Its encode_document itself (6.2) takes an empty prompt for `document` where a model has one for `passage` alone.
+    """
     given = settings.get("prompts") or {}
     return {
         "query": next((given[name] for name in _QUERY if given.get(name)), ""),
