@@ -9,6 +9,7 @@ import pytest
 from test_second_stage import FakeEngine, make_settings, plan_of, respond
 
 from middleware.ranking import Scored
+from middleware.rerank.estimator import Estimates
 from middleware.second_stage import Reader, SecondStage
 
 SOURCES = [{"title": "red", "brand": "Acme", "note": "n1"}, {"title": "blue", "note": "n2"}, {"title": "green"}]
@@ -112,3 +113,32 @@ def test_the_ranking_of_a_page_is_remembered_with_its_cosines():
         (outcome,) = stage.rerank([(plan_of(settings, json.loads(json.dumps(BODY))), respond(SOURCES))], Reader(), 1000)
         assert outcome.order == [2, 1, 0]
     assert len(vectors.asked) == 1
+
+
+class Estimating(FakeEngine):
+    """Knows nothing before it reads; remembers how much it read."""
+
+    def estimate(self, query_text, document_texts, first_stage, certainty):
+        count = len(document_texts)
+        return Estimates(np.full(count, 0.5), np.full(count, 0.6), count)
+
+    def score_many(self, queries, *, budget_ms):
+        ((_, texts),) = queries
+        self.read = [*getattr(self, "read", []), *texts]
+        return [np.full(len(texts), 0.5)]
+
+
+def test_the_cosine_has_a_say_in_what_is_read_and_in_when_to_stop():
+    count = 40
+    variant = {"window": count, "weights": {"cross_encoder": 1, "first_stage": 0, "vector_cosine": 1}}
+    settings = make_settings(
+        variants={"default": variant}, indices={"products": {"template": "{title}", "vectors": {}}}
+    )
+    plan, response = plan_of(settings, BODY), respond([{"title": f"t{number}"} for number in range(count)])
+    vectors, engine = FakeVectors(np.linspace(0, 1, count)), Estimating()
+    (scored,) = SecondStage(settings, {"fake": engine}, {"products": vectors}).rerank(
+        [(plan, response)], Reader(), 1000
+    )
+    assert scored.order == list(range(count))[::-1]
+    assert engine.read[0] == "t39"
+    assert 10 <= scored.read < 20  # the best by cosine cannot be reached by what was not read
