@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -148,6 +149,9 @@ def test_no_texts_have_no_vectors_and_half_a_character_is_no_failure(bare):
 def test_the_revision_tells_what_changes_the_vectors_of_documents_and_nothing_else(bare, tmp_path):
     first = load_bi_encoder(str(bare)).revision
     assert load_bi_encoder(str(bare), precision="fast", query_prompt="query: ").revision == first
+    copy = shutil.copytree(bare, tmp_path / "copy")
+    (copy / "README.md").write_text("what vectors do not depend on")
+    assert load_bi_encoder(str(copy)).revision == first
     others = {
         load_bi_encoder(str(bare), document_prompt="passage: ").revision,
         load_bi_encoder(str(bare), max_tokens=16).revision,
