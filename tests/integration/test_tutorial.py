@@ -12,8 +12,10 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -38,6 +40,14 @@ class Block:
 
     commands: str
     shown: tuple[str, ...]
+
+
+@pytest.fixture
+def documents() -> Iterator[Path]:
+    """A folder for the node's documents that user nobody may reach, too: pytest's own are closed to others."""
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder) / "data"
 
 
 def read_tutorial() -> list[Block]:
@@ -77,14 +87,14 @@ def cut(folder: Path) -> None:
     (folder / "clicks.ndjson").write_text("".join(some), encoding="utf-8")
 
 
-def run(blocks: list[Block], folder: Path, *, whole: bool) -> list[str]:
+def run(blocks: list[Block], folder: Path, documents: Path, *, whole: bool) -> list[str]:
     """What each block printed; fails with all of it where a command fails."""
-    script = ["set -e", "trap 'kill $! 2>/dev/null || true; es-rerank node stop --port 9200' EXIT"]
+    script = ["set -e", "trap '(kill $!; es-rerank node stop --port 9200) 2>/dev/null || true' EXIT"]
     for number, block in enumerate(blocks):
         script += [f"echo '{MARK} {number}'", block.commands]
         if number == 0 and not whole:
             script.append(f"{sys.executable} -c 'import test_tutorial as t; t.cut(t.Path(\"shop\"))'")
-    text = "\n".join(script)
+    text = "\n".join(script).replace("--heap 512m", f"--heap 512m --data {documents}")
     for old, new in {} if whole else SMALLER.items():
         assert old in text, f"the tutorial no longer says {old}"
         text = text.replace(old, new)
@@ -124,18 +134,18 @@ def check(blocks: list[Block], printed: list[str]) -> None:
             assert any(shape(shown).search(line) for line in lines), f"{shown!r} is not in:\n{output}"
 
 
-def test_the_tutorial_runs_as_it_stands_on_a_part_of_the_shop(tmp_path):
+def test_the_tutorial_runs_as_it_stands_on_a_part_of_the_shop(tmp_path, documents):
     pytest.importorskip("torch")
     blocks = read_tutorial()
     assert len(blocks) >= 7
-    check(blocks, run(blocks, tmp_path, whole=False))
+    check(blocks, run(blocks, tmp_path, documents, whole=False))
 
 
 @pytest.mark.slow
-def test_the_whole_tutorial_ends_with_a_better_ranking_than_it_began_with(tmp_path):
+def test_the_whole_tutorial_ends_with_a_better_ranking_than_it_began_with(tmp_path, documents):
     pytest.importorskip("torch")
     blocks = read_tutorial()
-    printed = run(blocks, tmp_path, whole=True)
+    printed = run(blocks, tmp_path, documents, whole=True)
     check(blocks, printed)
     evaluated = next(output for block, output in zip(blocks, printed, strict=True) if "evaluate" in block.commands)
     header = next(line for line in evaluated.splitlines() if "elasticsearch" in line and "bi-encoder" in line)
