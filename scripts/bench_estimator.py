@@ -11,7 +11,14 @@ from rich.console import Console
 from rich.progress import Progress
 
 from middleware.config import ModelSettings, cache_dir
-from middleware.learning import cascade, cascade_queries, cascade_training
+from middleware.learning import (
+    cascade,
+    cascade_training,
+    invention,
+    invention_fields,
+    invention_pieces,
+    invention_words,
+)
 from middleware.learning import shop as shop_module
 from middleware.learning.cascade import make_estimator
 from middleware.learning.cascade_training import Recipe
@@ -20,6 +27,7 @@ from middleware.rerank.backends.calibration import export_folder
 from middleware.rerank.estimator_file import NAME
 
 WINDOWS = 300
+INVENTION = (invention, invention_fields, invention_pieces, invention_words)
 
 
 def place_estimator(folder: Path, shop: Shop, model: ModelSettings, queries: Sequence[str]) -> None:
@@ -29,7 +37,7 @@ def place_estimator(folder: Path, shop: Shop, model: ModelSettings, queries: Seq
     documents = shop.client.count(index=shop.index)["count"]
     made_of = (weights, template, documents, shop.form, shop.hits, model.max_tokens, queries, WINDOWS, Recipe())
     of = hashlib.sha256(repr(made_of).encode())
-    for module in (cascade, cascade_training, cascade_queries, shop_module):
+    for module in (cascade, cascade_training, *INVENTION, shop_module):
         of.update(Path(str(module.__file__)).read_bytes())
     kept = cache_dir() / "bench" / f"estimator-{of.hexdigest()[:16]}.npz"
     if not kept.is_file():

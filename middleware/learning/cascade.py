@@ -13,9 +13,10 @@ import numpy as np
 from middleware.config import ModelSettings
 from middleware.errors import CommandError, RerankError
 from middleware.fusion import fuse, rank, scale_first_stage
-from middleware.learning.cascade_queries import invent_queries
 from middleware.learning.cascade_training import Recipe, TaughtWindow, Words, teach
-from middleware.learning.shop import Shop
+from middleware.learning.invention import Inventor
+from middleware.learning.shop import Shop, section_of
+from middleware.learning.shop_documents import draw_documents
 from middleware.rerank.backends.source import checked_source, import_transformers, origin
 from middleware.rerank.engine import Engine
 from middleware.rerank.estimator import Estimator
@@ -115,9 +116,8 @@ def _taught_windows(
     engine: Engine, shop: Shop, queries: Sequence[str], count: int, step: Step
 ) -> Iterator[TaughtWindow]:
     rng, seen, made = random.Random(0), set[str](), 0
-    invented = invent_queries(shop.document_texts(_TEXTS, seed=0), rng)
     given = rng.sample(list(queries), len(queries))
-    for query in chain(given, islice(invented, 20 * count)):
+    for query in chain(given, islice(_invented(shop, rng), 20 * count)):
         window = None if query in seen else shop.window(query)
         seen.add(query)
         if window is None or len(window.document_texts) < _LEAST_HITS:
@@ -131,6 +131,12 @@ def _taught_windows(
         made += 1
         if made == count:
             return
+
+
+def _invented(shop: Shop, rng: random.Random) -> Iterator[str]:
+    section = section_of(shop.index, shop.settings)
+    for invented in Inventor(draw_documents(shop, _TEXTS, seed=0), section, rng).queries():
+        yield invented.text
 
 
 def _read_words(source: str, model: ModelSettings) -> Words:

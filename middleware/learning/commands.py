@@ -122,7 +122,7 @@ def make_cascade(
     from middleware.catalog.client import Access
     from middleware.config import load_settings
     from middleware.learning.cascade import make_estimator
-    from middleware.learning.cascade_queries import read_queries
+    from middleware.learning.given_queries import read_queries
     from middleware.learning.shop import open_shop
     from middleware.rerank.estimator_choice import estimator_path
 

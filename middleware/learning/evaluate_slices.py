@@ -16,7 +16,7 @@ from middleware.learning.judgment_rows import read_lines
 from middleware.learning.judgments import Judgments
 
 KINDS = ("frequency", "language", "length", "model-number", "training")
-SEEN, UNSEEN = "seen in training", "not seen in training"
+SEEN, UNSEEN = "seen", "unseen"
 
 HEAD_SHARE, TORSO_SHARE = 0.5, 0.8
 """The most frequent queries that make up half of all searches are the head, those up to 80 % the torso."""
@@ -96,7 +96,7 @@ def length_of(query_text: str) -> str:
         dense = sum("\u3040" <= char <= "\u9fff" for char in word)
         count += max(1.0, dense / 2)
     words = min(round(count), _LONGEST)
-    return {1: "1 word", _LONGEST: f"{_LONGEST} words or more"}.get(words, f"{words} words")
+    return {1: "1 word", _LONGEST: f"{_LONGEST} words and more"}.get(words, f"{words} words")
 
 
 def read_log(path: Path) -> dict[str, int]:
@@ -178,7 +178,7 @@ def _classifier(kind: str, judgments: Judgments, known: Known) -> Callable[[str,
     if kind == "length":
         return lambda _, text: length_of(text)
     if kind == "model-number":
-        return lambda _, text: "a model number" if has_model_number(text) else "no model number"
+        return lambda _, text: "with" if has_model_number(text) else "without"
     if kind == "training":
         seen = known.trained_on
         return None if seen is None else lambda _, text: SEEN if normalise(text) in seen else UNSEEN

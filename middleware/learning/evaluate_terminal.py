@@ -1,4 +1,4 @@
-"""An evaluation on the terminal: one compact table, and a line for each thing that has to be known beside it."""
+"""An evaluation on the terminal: compact tables, and a line for each thing that has to be known beside them."""
 
 from __future__ import annotations
 
@@ -15,21 +15,19 @@ from middleware.learning.evaluation import spell_p
 
 def show_results(results: Results, console: Console) -> None:
     """Prints them."""
-    console.print(f"[bold]{results.judgments}[/]", highlight=False)
+    console.print(str(results.judgments), highlight=False, markup=False, style="bold")
     for remark in remarks(results):
         console.print(f"  {remark}", highlight=False, style="yellow", markup=False)
-    console.print(_systems_table(results))
-    console.print(
-        f"Unjudged documents count as grade 0; 'judged' is {results.main_measure} on the judged hits of the first "
-        f"{results.hits} alone; {results.how}, index {results.index}.",
-        highlight=False,
-        style="dim",
-    )
-    console.print(_comparisons_table(results))
-    if results.slices:
-        console.print(_slices_table(results))
+    tables = [_systems_table(results), _comparisons_table(results)]
+    tables += [_slices_table(results)] if results.slices else []
+    for table in tables:
+        console.print()
+        console.print(table)
     for line in generalisation_lines(results):
         console.print(line, highlight=False, markup=False)
+    notes = f"{results.how}, index {results.index}. Unjudged documents count as grade 0; judged: on the judged hits "
+    notes += f"of the first {results.hits} alone."
+    console.print(f"\n{notes[0].upper()}{notes[1:]}", highlight=False, markup=False, style="dim")
 
 
 def remarks(results: Results) -> Iterator[str]:
@@ -47,12 +45,12 @@ def remarks(results: Results) -> Iterator[str]:
 def generalisation_lines(results: Results) -> Iterator[str]:
     """Seen minus unseen, of every variant."""
     for name, each in results.generalisation.items():
-        if name in BASELINES and name != results.baseline:
+        if name in BASELINES:
             continue
         yield (
             f"generalisation of {name}: {results.main_measure} of queries seen in training minus unseen "
-            f"{each.measure.difference:+.3f} ({_interval(each.measure.interval)}); of its gain over "
-            f"{results.baseline} {each.gain.difference:+.3f} ({_interval(each.gain.interval)})"
+            f"{each.measure.difference:+.3f} ({spell_interval(each.measure.interval)}); of its gain over "
+            f"{results.baseline} {each.gain.difference:+.3f} ({spell_interval(each.gain.interval)})"
         )
 
 
@@ -62,59 +60,57 @@ def median_ms(system: System) -> str:
     return f"{np.median(ms):.0f}" if len(ms) else ""
 
 
+def spell_interval(interval: tuple[float, float], *, signed: bool = True) -> str:
+    """Both ends; of differences with their signs."""
+    low, high = interval
+    return f"{low:+.3f} to {high:+.3f}" if signed else f"{low:.3f} to {high:.3f}"
+
+
 def _systems_table(results: Results) -> Table:
-    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
-    table.add_column("")
-    for name in (*results.measures, "judged", "unjudged@10", "ms"):
-        table.add_column(name, justify="right", overflow="fold")
-    for system in results.systems.values():
-        values = [f"{system.whole.mean[name]:.3f}" for name in results.measures]
-        table.add_row(
-            system.name,
-            *values,
-            f"{system.judged_only.mean[results.main_measure]:.3f}",
-            f"{system.unjudged_share:.0%}",
-            median_ms(system),
-            style="dim" if system.name in BASELINES else None,
-        )
+    """A row for each measure, a column for each system: names of measures are long."""
+    systems, main = list(results.systems.values()), results.main_measure
+    table = _table("", *results.systems)
+    for name in results.measures:
+        table.add_row(name, *(f"{system.whole.mean[name]:.3f}" for system in systems), style=_bold(name == main))
+        if name == main:
+            judged = (f"{system.judged_only.mean[main]:.3f}" for system in systems)
+            table.add_row(f"{main}, judged", *judged, style=_bold(True))
+    table.add_row("unjudged in first 10", *(f"{system.unjudged_share:.0%}" for system in systems))
+    table.add_row("second stage, ms", *(median_ms(system) for system in systems))
     return table
 
 
 def _comparisons_table(results: Results) -> Table:
-    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
-    table.add_column(f"{results.main_measure} against {results.baseline}")
-    for name in ("difference", "95 %", "p", "won", "lost", "tied", "judged hits"):
-        table.add_column(name, justify="right")
+    columns = ("gain", "95 %", "p", "won", "lost", "tied", "judged")
+    table = _table(f"- {results.baseline}", *columns)
     for name, each in results.comparisons.items():
-        judged = results.judged_comparisons[name]
         table.add_row(
             name,
             f"{each.difference:+.3f}",
-            _interval(each.interval),
+            spell_interval(each.interval),
             spell_p(each.p_value).removeprefix("p ").removeprefix("= "),
             *(str(count) for count in (each.wins, each.losses, each.ties)),
-            f"{judged.difference:+.3f} ({_interval(judged.interval)})",
-            style="dim" if name in BASELINES else None,
+            f"{results.judged_comparisons[name].difference:+.3f}",
+            style=_bold(name not in BASELINES),
         )
     return table
 
 
 def _slices_table(results: Results) -> Table:
-    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
-    for name in ("slice", "queries"):
-        table.add_column(name)
-    for name in results.systems:
-        table.add_column(name, justify="right", overflow="fold")
-    kind = ""
+    table = _table(results.main_measure, "queries", *results.systems)
     for each in results.slices:
-        label = f"{each.slice.kind}: {each.slice.name}" if each.slice.kind != "training" else each.slice.name
-        kind, changed = each.slice.kind, each.slice.kind != kind
-        if changed and table.row_count:
-            table.add_section()
-        table.add_row(label, str(len(each.slice.queries)), *(f"{each.means[name]:.3f}" for name in results.systems))
+        means = (f"{each.means[name]:.3f}" for name in results.systems)
+        table.add_row(f"{each.slice.kind}: {each.slice.name}", str(len(each.slice.queries)), *means)
     return table
 
 
-def _interval(interval: tuple[float, float]) -> str:
-    low, high = interval
-    return f"{low:+.3f} to {high:+.3f}"
+def _table(first: str, *others: str) -> Table:
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
+    table.add_column(first, no_wrap=True)
+    for name in others:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _bold(wanted: bool) -> str | None:
+    return "bold" if wanted else None

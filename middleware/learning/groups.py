@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Literal
 
 from middleware.errors import CommandError
 
-Origin = Literal["judged", "behaviour", "invented"]
+Origin = Literal["judged", "behaviour", "unlabelled", "invented"]
+"""unlabelled: a real query, of which only a teacher says what answers it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,8 @@ class Group:
     """A query text with n documents: ids, texts and what a model should say of each, shape (n,), in [0, 1].
 
     `first_stage`: Elasticsearch's scores, 0 for a document that it did not find. `weight`: what the group counts.
+    `given`: which targets people gave, by judging or by behaving; the others are a teacher's or an assumption's (empty:
+    nobody says). `family`: the query that this one is a variant of, such as a misspelling (empty: of none).
     """
 
     query_text: str
@@ -27,6 +31,8 @@ class Group:
     first_stage: tuple[float, ...]
     origin: Origin
     weight: float = 1.0
+    given: tuple[bool, ...] = ()
+    family: str = ""
 
 
 def write_groups(path: Path, groups: Iterable[Group]) -> int:
@@ -50,3 +56,22 @@ def read_groups(path: Path) -> Sequence[Group]:
             except (ValueError, TypeError, AttributeError) as error:
                 raise CommandError(f"{path}, line {number}: not a group of training documents: {error}") from error
     return groups
+
+
+def split(groups: Sequence[Group], share: float, seed: int) -> tuple[list[Group], list[Group]]:
+    """Training and held-out groups: `share` of the queries is held out, one at least where there are two.
+
+    Queries that differ by case, spaces or spelling (`family`) alone fall on the same side; the order is kept.
+    """
+    families = list(dict.fromkeys(map(family_of, groups)))
+    count = min(max(1, round(share * len(families))), len(families) - 1) if share > 0 and len(families) > 1 else 0
+    held_out = set(random.Random(seed).sample(families, count))
+    sides: tuple[list[Group], list[Group]] = [], []
+    for group in groups:
+        sides[family_of(group) in held_out].append(group)
+    return sides
+
+
+def family_of(group: Group) -> str:
+    """What the variants of one query have in common."""
+    return " ".join((group.family or group.query_text).casefold().split())

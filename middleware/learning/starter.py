@@ -59,13 +59,13 @@ def load_starter(titles: Sequence[tuple[str, str]]) -> Starter:
     model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     weights = model.get_input_embeddings().weight
     with torch.no_grad():
-        _open_head(torch, model)
+        open_head(torch, model)
         rows = _character_embeddings(tokenizer, titles, characters, weights.double().numpy())
         weights[len(known) :] = torch.from_numpy(rows).to(weights.dtype)
     return Starter(model, tokenizer, len(known))
 
 
-def _open_head(torch: Any, model: Any) -> None:
+def open_head(torch: Any, model: Any) -> None:
     """Let the first token's state through to the classifier as it is, and start from no opinion.
 
     The package's pooler was never trained and all but blocks the signal: training then stalls at times.

@@ -40,7 +40,7 @@ def parse_event(document: object) -> Event | None:
     client_id = _identifier(document.get("client_id"))
     action_name = _identifier(document.get("action_name"))
     object_id = _identifier(_object_id(document))
-    timestamp_s = _timestamp_s(document.get("timestamp"))
+    timestamp_s = read_timestamp(document.get("timestamp"))
     if client_id is None or action_name is None or object_id is None or timestamp_s is None:
         return None
     return Event(client_id, action_name, object_id, timestamp_s)
@@ -58,7 +58,7 @@ def _identifier(value: object) -> str | None:
     return str(value).strip() or None
 
 
-def _timestamp_s(value: object) -> float | None:
+def read_timestamp(value: object) -> float | None:
     """Elasticsearch's default date formats: ISO 8601 (UTC where no zone is given) or milliseconds since 1970."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from itertools import islice
 
 import numpy as np
 import pytest
@@ -17,9 +16,10 @@ from middleware.config import ModelSettings, Settings
 from middleware.errors import CommandError, ConfigError
 from middleware.learning import cascade
 from middleware.learning.cascade import ENOUGH, Depth, make_estimator, measure_depth
-from middleware.learning.cascade_queries import invent_queries, read_queries
 from middleware.learning.cascade_training import Recipe, TaughtWindow, Words, _Student, _tensors, _with_residuals, teach
+from middleware.learning.given_queries import read_queries
 from middleware.learning.shop import PLACEHOLDER, default_form, read_form, section_of
+from middleware.learning.shop_documents import Document
 from middleware.rerank import estimator_choice
 from middleware.rerank.estimator import Estimator
 from middleware.rerank.estimator_file import read_estimator
@@ -173,16 +173,19 @@ class FakeShop:
     """Finds something for the first `found` searches only."""
 
     index, hits, weights = "shop", 20, TEACHER_ALONE
+    settings = Settings(indices={"shop": {}})
 
     def __init__(self, found):
         self.found = found
 
-    def document_texts(self, count, seed):
-        return [" ".join(VOCABULARY[:8])]
-
     def window(self, query):
         self.found -= 1
         return None if self.found < 0 else FoundWindow([f"w{number}" for number in range(20)])
+
+
+def draw(shop, count, seed):
+    title = " ".join(VOCABULARY[:8])
+    return [Document("1", {"title": title}, title)]
 
 
 class FoundWindow:
@@ -194,6 +197,7 @@ class FoundWindow:
 def test_too_few_windows_are_said_in_one_line_with_the_remedy(monkeypatch, found) -> None:
     engine = FakeEngine()
     monkeypatch.setattr(cascade, "start_engine", lambda model: engine)
+    monkeypatch.setattr(cascade, "draw_documents", draw)
     with pytest.raises(CommandError, match=r"^shop: [^\n]*--queries or --search"):
         make_estimator(ModelSettings(source="m"), "m", FakeShop(found), [], 20, lambda *_: None)
     assert engine.stopped
@@ -201,6 +205,7 @@ def test_too_few_windows_are_said_in_one_line_with_the_remedy(monkeypatch, found
 
 def test_a_depth_that_is_enough_is_the_least_that_keeps_the_gain(monkeypatch, torch) -> None:
     monkeypatch.setattr(cascade, "start_engine", lambda model: FakeEngine())
+    monkeypatch.setattr(cascade, "draw_documents", draw)
     monkeypatch.setattr(cascade, "_read_words", lambda words, model: make_words())
     told = []
     file, depths = make_estimator(
@@ -210,36 +215,6 @@ def test_a_depth_that_is_enough_is_the_least_that_keeps_the_gain(monkeypatch, to
     assert file.depth == next(depth.hits for depth in depths if depth.gain >= ENOUGH)
     assert file.made_of.items() >= {"model": "m", "index": "shop", "windows": 20, "hits": 20}.items()
     assert ("reading windows", 19, 20) in told
-
-
-def test_invented_queries_are_words_of_a_title_in_its_order() -> None:
-    titles = ["Red Leather Running Shoe for Men", "USB-C cable — 2 m"]
-    queries = list(islice(invent_queries(titles, random.Random(1)), 200))
-    known = [title.lower().split() for title in titles]
-    for query in queries:
-        words = query.split()
-        assert 1 <= len(words) <= 4
-        assert any([word for word in title if word in words] == words for title in known), query
-    assert len(set(queries)) > 30
-
-
-def test_invented_queries_in_chinese_are_a_few_characters_in_a_row() -> None:
-    title = "苹果手机保护壳透明防摔全包边硅胶软壳"
-    queries = list(islice(invent_queries([title], random.Random(1)), 100))
-    assert all(query in title and 2 <= len(query) <= 6 for query in queries)
-    assert len(set(queries)) > 20
-
-
-def test_what_follows_a_title_is_not_asked_for() -> None:
-    title = [f"t{number}" for number in range(10)]
-    queries = islice(invent_queries([" ".join([*title, *["description"] * 30])], random.Random(1)), 100)
-    assert not any("description" in query for query in queries)
-
-
-def test_titles_without_a_letter_make_no_queries() -> None:
-    assert list(invent_queries(["— — —", "   ", "★"], random.Random(1))) == []
-    (query,) = islice(invent_queries(["—", "★ red"], random.Random(1)), 1)
-    assert "red" in query
 
 
 @pytest.mark.parametrize("content", [None, b"{", b"\xff{}"])
