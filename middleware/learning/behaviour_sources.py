@@ -25,6 +25,10 @@ EVENTS: Kind = "ubi_events"
 _INDICES: Mapping[str, str] = {QUERIES: QUERIES, EVENTS: EVENTS}
 
 
+# In the records' own order, so that the same index gives the same list.
+_IN_TIME = {"sort": [{"timestamp": {"order": "asc", "unmapped_type": "date"}}]}
+
+
 @dataclass(frozen=True, slots=True)
 class UbiRecord:
     """A document of `ubi_queries` or `ubi_events`."""
@@ -58,8 +62,7 @@ def read_records(shop: Shop, source: Path | str, dropped: Counter[str]) -> Itera
 
 def _indexed(shop: Shop, index: str, kind: Kind) -> Iterator[UbiRecord]:
     try:
-        # Sorted by the events' own time, so that the same index gives the same records in the same order.
-        for hit in scan(shop.client, index=index, query={"sort": [{"timestamp": "asc"}]}, preserve_order=True):
+        for hit in scan(shop.client, index=index, query=_IN_TIME, preserve_order=True):
             yield UbiRecord(kind, hit["_source"])
     except (ApiError, TransportError) as error:
         raise explain(shop.client, error) from error

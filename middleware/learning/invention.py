@@ -19,6 +19,7 @@ _FAILURES = 200
 _CJK_CHARS = 2, 6
 _ENDS = 0.6
 _FIRST = 0.5
+_SPACED = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,7 @@ class Inventor:
 
     def _trait_kind(self, pieces: Pieces) -> Sequence[str] | None:
         kind, trait = self._name(pieces), self._some(list(pieces.traits))
-        if not kind or not trait:
+        if not kind or not trait or kind.casefold() in {value.casefold() for value in pieces.traits}:
             return None
         return [trait, kind] if self._rng.random() < 0.75 else [kind, trait]
 
@@ -141,7 +142,7 @@ class Inventor:
         size = min(len(words), self._rng.choice((2, 2, 3, 3, 4)))
         start = self._rng.randrange(len(words) - size + 1) if self._rng.random() < _ENDS else 0
         part = self._whole(words, start, start + size)
-        if not has_content(part):
+        if not has_content(part) or (len(part) == 1 and part[0].casefold() not in self._catalogue.words.heads):
             return None
         return [pieces.brand, *part] if pieces.brand and self._rng.random() < 0.25 else part
 
@@ -183,15 +184,19 @@ class Inventor:
     def _chinese(self, pieces: Pieces) -> Sequence[str] | None:
         if not pieces.chinese:
             return None
-        count = min(len(pieces.chinese), self._rng.choice((1, 1, 2)))
-        places = sorted(self._rng.sample(range(len(pieces.chinese)), count))
-        return [self._cut(pieces.chinese[place]) for place in places]
+        count = min(len(pieces.chinese_words), self._rng.choice((1, 2, 2, 3)))
+        if not count:
+            return [self._cut(self._rng.choice(pieces.chinese))]
+        places = sorted(self._rng.sample(range(len(pieces.chinese_words)), count))
+        space = " " if self._rng.random() < _SPACED else ""
+        return [space.join(pieces.chinese_words[place] for place in places)]
 
     def _mixed(self, pieces: Pieces) -> Sequence[str] | None:
         latin = [word for word in (*pieces.models, pieces.brand) if word and not CJK_RUN.search(word)]
         if not pieces.chinese or not latin:
             return None
-        parts = [self._cut(self._rng.choice(pieces.chinese)), self._rng.choice(latin)]
+        chinese = self._some(pieces.chinese_words) or self._cut(self._rng.choice(pieces.chinese))
+        parts = [chinese, self._rng.choice(latin)]
         return parts if self._rng.random() < 0.3 else parts[::-1]
 
     def _cut(self, run: str) -> str:

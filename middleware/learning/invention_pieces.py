@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from middleware.config import IndexSettings
+from middleware.learning.invention_chinese import count_variety, words_of
 from middleware.learning.invention_fields import (
     CJK,
     CJK_RUN,
@@ -34,6 +35,7 @@ _MEASURED = 2000
 _TITLE_WORDS = 10
 _OTHER_VALUES = 12
 _KINDS = 3
+_LEAST_VARIETY = 3
 _SENTENCE = re.compile(r"(?<=[.;!?。；！？])\s*")
 _CATEGORY = re.compile(r"\s*(?:[&>/|,]|\band\b)\s*")
 
@@ -52,6 +54,7 @@ class Pieces:
     quantities: tuple[str, ...]
     sentences: tuple[str, ...]
     chinese: tuple[str, ...]
+    chinese_words: tuple[str, ...]
 
 
 class Catalogue:
@@ -84,10 +87,11 @@ def read_catalogue(documents: Sequence[Document], section: IndexSettings) -> Cat
     """Cut all documents, by the roles that their fields seem to have and the words that their titles share."""
     leaves = [read_leaves(document.source) for document in documents]
     roles = guess_roles(leaves[:_MEASURED], section)
-    words = count_words([_listing(each, roles) for each in leaves])
-    return Catalogue(
-        [_cut(document, each, roles, words) for document, each in zip(documents, leaves, strict=True)], words
-    )
+    listings = [_listing(each, roles) for each in leaves]
+    words = count_words(listings)
+    variety = count_variety(run for listing in listings for title in listing.titles for run in CJK_RUN.findall(title))
+    rows = zip(documents, leaves, strict=True)
+    return Catalogue([_cut(document, each, roles, words, variety) for document, each in rows], words)
 
 
 def _listing(leaves: Leaves, roles: Roles) -> Listing:
@@ -101,26 +105,38 @@ def _brand(leaves: Leaves, roles: Roles) -> str:
     return values[0] if values else ""
 
 
-def _cut(document: Document, leaves: Leaves, roles: Roles, words: Words) -> Pieces:
+def _cut(document: Document, leaves: Leaves, roles: Roles, words: Words, variety: Mapping[str, int]) -> Pieces:
     titles = [text for path in roles.titles for text in leaves.get(path, ())[:1]]
     brand = _brand(leaves, roles)
     spoken = [title for title in titles if not CJK.search(title)] or [CJK.sub(" ", title) for title in titles]
     parts = [run for title in spoken[:1] for run in runs(_without(title, brand))]
     tokens = [token for run in parts for token in run]
     quantities = [token for token in tokens if is_quantity(token)]
-    quantities += [f"{a} {b}" for a, b in pairwise(tokens) if a.isdecimal() and b.isalpha()]
+    quantities += [f"{a} {b}" for run in parts for a, b in pairwise(run) if a.isdecimal() and b.isalpha()]
+    chinese = tuple(dict.fromkeys(run for title in titles for run in CJK_RUN.findall(title)))
+    traits = _traits(leaves, roles, words)
+    said = {value.casefold() for value in traits}
     return Pieces(
         document,
         words=_title_words(titles),
         runs=tuple(" ".join(run) for run in parts if has_content(run)),
-        kinds=_kinds(spoken, leaves, roles, words),
+        kinds=tuple(sorted(_kinds(spoken, leaves, roles, words), key=lambda kind: kind.casefold() in said)),
         brand=brand,
         models=_models(tokens, leaves, roles, words),
-        traits=_traits(leaves, roles, words),
+        traits=traits,
         quantities=tuple(quantities),
         sentences=_sentences(leaves, roles),
-        chinese=tuple(dict.fromkeys(run for title in titles for run in CJK_RUN.findall(title))),
+        chinese=chinese,
+        chinese_words=tuple(dict.fromkeys(word for title in titles for word in _chinese_words(title, variety))),
     )
+
+
+def _chinese_words(title: str, variety: Mapping[str, int]) -> Iterator[str]:
+    for run in CJK_RUN.finditer(title):
+        words = words_of(run[0], variety, _LEAST_VARIETY)
+        # What follows a number at once is its unit.
+        is_counted = title[: run.start()][-1:].isdigit() and words and run[0].startswith(words[0])
+        yield from words[1:] if is_counted else words
 
 
 def _title_words(titles: Sequence[str]) -> tuple[str, ...]:

@@ -21,7 +21,8 @@ from middleware.learning.shop_documents import Document, draw_documents
 from middleware.learning.teachers import MixedTeacher, Step, Teacher
 
 _POOL = 5000
-_TRIES = 20
+# So many in a row that were invented before: the catalogue has no more to say.
+_MOST_REPEATED = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,13 +157,14 @@ class _Maker:
         if not count:
             return
         inventor = Inventor(self._pool, section_of(self._shop.index, self._shop.settings), self._rng)
-        made, tried, seen = 0, 0, set[str]()
+        made, repeated, seen = 0, 0, set[str]()
         for each in self._with_variants(inventor):
-            tried += 1
-            if made == count or tried > _TRIES * count:
+            if made == count or repeated == _MOST_REPEATED:
                 break
             if each.text.casefold() in seen:
+                repeated += 1
                 continue
+            repeated = 0
             seen.add(each.text.casefold())
             self._step("searching for invented queries", made, count)
             draft = self._draft(self._wanted(each), {each.document.document_id: each.document})

@@ -48,7 +48,7 @@ class Teacher(Protocol):
 class Scorer(Protocol):
     """Scores pairs as the engine of the second stage does."""
 
-    def score(self, query_text: str, document_texts: Sequence[str], budget_ms: float) -> FloatArray: ...
+    def score(self, query_text: str, document_texts: Sequence[str], *, budget_ms: float) -> FloatArray: ...
 
 
 def question_of(group: Group) -> Question:
