@@ -26,6 +26,7 @@ from middleware.learning.cascade import start_engine
 from middleware.learning.evaluate_searches import known_documents, read_ids
 from middleware.learning.judgments import Judgments
 from middleware.learning.shop import Shop, section_of
+from middleware.rerank.score_memory import ScoreMemory
 from middleware.rerank.vector_index import vector_index_name
 from middleware.rerank.vector_reader import VectorReader
 from middleware.search.document import parse_template
@@ -110,8 +111,10 @@ def template_fields(settings: Settings, index: str) -> tuple[str, ...]:
 
 
 @contextmanager
-def open_source(shop: Shop, names: Sequence[str], fields: Sequence[str], id_field: str) -> Iterator[Source]:
-    """A source with the variant's model loaded, and the vectors' encoder where they are wanted.
+def open_source(
+    shop: Shop, names: Sequence[str], fields: Sequence[str], id_field: str, memory: ScoreMemory | None = None
+) -> Iterator[Source]:
+    """A source with the variant's model loaded, and the vectors' encoder where they are wanted; `memory`: of scores.
 
     Raises ConfigError for a name that is no feature, or without a model; CommandError where it cannot be loaded.
     """
@@ -131,7 +134,7 @@ def open_source(shop: Shop, names: Sequence[str], fields: Sequence[str], id_fiel
     collecting = settings.variants[shop.variant].model_copy(update={"fusion": _COLLECTING})
     settings = settings.model_copy(update={"variants": {**settings.variants, shop.variant: collecting}})
     with ExitStack() as stack:
-        engine = start_engine(model)
+        engine = start_engine(model, memory)
         stack.callback(engine.stop)
         readers = {}
         if maker.wants_vectors and section.vectors:
