@@ -78,7 +78,8 @@ class Matching:
         return found.astype(np.float64), lengths.astype(np.float64)
 
     def _text(self, values: Mapping[str, Sequence[object]]) -> str:
-        return _END.join([" ".join(map(str, values.get(field, ())))[:_MOST_CHARS] for field in self._fields])
+        texts = [" ".join(map(str, values.get(field, ())))[:_MOST_CHARS] for field in self._fields]
+        return _END.join([text.replace(_END, " ") for text in texts] if _END in "".join(texts) else texts)
 
     def _make(self, texts: Sequence[str]) -> Iterator[_Document]:
         return (_make_document(comparable(text)) for text in texts)
@@ -93,7 +94,7 @@ def _make_document(text: str) -> _Document:
         segments += [set(ordered), set(_neighbours(ordered))]
         words |= segments[-2]
         neighbours |= segments[-1]
-    segments += [words, neighbours, {hash(token) for token in stated_models(text)}]
+    segments += [words, neighbours, {hash(token) for token in stated_models(text.replace(_END, f" {_END} "))}]
     lengths = np.array([len(segment) for segment in segments], dtype=np.intp)
     ids = np.fromiter((each for segment in segments for each in segment), np.int64, int(lengths.sum()))
     return _Document(ids, lengths)

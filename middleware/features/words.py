@@ -72,8 +72,9 @@ def stated_models(text: str) -> list[str]:
             stated += filter(_is_mixed, ("".join(parts), *parts))
         number = chunk.strip(_PUNCTUATION)
         if number.isdigit():
-            stated += [name + number for name in chunks[max(place - 1, 0) : place] if name.isalpha()]
-            stated += [number + name for name in chunks[place + 1 : place + 2] if name.isalpha()]
+            before, behind = chunks[max(place - 1, 0) : place], chunks[place + 1 : place + 2]
+            stated += [name + number for each in before if (name := each.strip(_PUNCTUATION)).isalpha()]
+            stated += [number + name for each in behind if (name := each.strip(_PUNCTUATION)).isalpha()]
     return stated
 
 

@@ -43,7 +43,7 @@ from middleware.learning.judgments import Judgments
 from middleware.learning.shop import Shop
 
 DEFAULT_MONOTONE = ("cross_encoder", "vector_cosine", "vector_cosine_raw")
-DEFAULT_UNJUDGED = 0.3
+DEFAULT_UNJUDGED = 0.5
 """By five-fold cross-validation on the Chorus judgments; what it trades is told in the README."""
 
 _SLOPE_STEP = 0.1

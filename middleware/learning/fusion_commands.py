@@ -51,7 +51,7 @@ def train_fusion(
     ] = None,
     unjudged: Annotated[
         str, typer.Option(metavar="zero|skip|WEIGHT", help="What an unjudged hit counts, as one that is not relevant.")
-    ] = "0.3",
+    ] = "0.5",
     folds: Annotated[int, typer.Option(min=2, help="Of the cross-validation, by query.")] = 5,
     feature: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="One to be used; default: all that the index offers.")

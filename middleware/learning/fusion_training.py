@@ -20,6 +20,8 @@ Document = dict[str, Any]
 KINDS = ("linear", "network", "trees")
 AVERAGE = "average"
 _MOST_STEPS = 200
+# Of the lambda loss, whose weights follow the order that was reached.
+_ROUNDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Recipe:
     loss: str = "listnet"
     monotone: Sequence[str] = ()
     fields: Sequence[str] = ()
-    l2: float = 0.03
+    l2: float = 0.1
     units: int = 8
     seed: int = 0
 
@@ -69,7 +71,7 @@ def calibrate(document: Document, rows: Rows) -> Document:
         return entropies / weights.sum() + 1e-4 * (root**2 - 1) ** 2 + 1e-4 * offset**2
 
     _minimise(torch, [root, offset], loss)
-    return _stretched(document, float(root) ** 2, float(offset))
+    return _stretched(document, root.item() ** 2, offset.item())
 
 
 def _train_linear(rows: Rows, recipe: Recipe) -> Document:
@@ -81,9 +83,7 @@ def _train_linear(rows: Rows, recipe: Recipe) -> Document:
         return torch.where(is_monotone, free**2, free)
 
     values = _scaled(torch, rows)
-    _minimise(
-        torch, [free], lambda: _loss(torch, values @ weights(), rows, recipe) + recipe.l2 * (weights() ** 2).sum()
-    )
+    _learn(torch, [free], rows, recipe, lambda: (values @ weights(), recipe.l2 * (weights() ** 2).sum()))
     return {**_scaling(rows), "weights": dict(zip(rows.names, weights().tolist(), strict=True)), "bias": 0.0}
 
 
@@ -100,21 +100,32 @@ def _train_network(rows: Rows, recipe: Recipe) -> Document:
     def hidden_weights() -> Any:
         return torch.where(is_monotone, hidden**2, hidden)
 
-    def loss() -> Any:
+    def forward() -> tuple[Any, Any]:
         scores = torch.tanh(values @ hidden_weights().T + hidden_bias) @ output**2
-        pull = (hidden_weights() ** 2).sum() + (output**4).sum()
-        return _loss(torch, scores, rows, recipe) + recipe.l2 / 2 * pull
+        return scores, recipe.l2 / 2 * ((hidden_weights() ** 2).sum() + (output**4).sum())
 
-    _minimise(torch, [hidden, hidden_bias, output], loss)
+    _learn(torch, [hidden, hidden_bias, output], rows, recipe, forward)
     weights = {"hidden": hidden_weights(), "hidden_bias": hidden_bias, "output": output**2}
     return {**_scaling(rows), **{name: value.tolist() for name, value in weights.items()}, "bias": 0.0}
 
 
-def _loss(torch: Any, scores: Any, rows: Rows, recipe: Recipe) -> Any:
-    """The mean over the searches."""
-    targets, weights = torch.from_numpy(rows.targets), torch.from_numpy(rows.weights)
-    losses = [LOSSES[recipe.loss](scores[part], targets[part], weights[part]) for part in rows.searches]
-    return torch.stack(losses).mean()
+def _learn(
+    torch: Any, parameters: list[Any], rows: Rows, recipe: Recipe, forward: Callable[[], tuple[Any, Any]]
+) -> None:
+    """Minimise the mean loss of the searches plus a pull of the weights; `forward` gives scores and pull."""
+    loss, targets, weights = LOSSES[recipe.loss], torch.from_numpy(rows.targets), torch.from_numpy(rows.weights)
+    for number in range(_ROUNDS if recipe.loss == "lambda" else 1):
+        before = forward()[0].detach() if number else None
+
+        def whole(before: Any = before) -> Any:
+            scores, pull = forward()
+            losses = [
+                loss(scores[part], targets[part], weights[part], None if before is None else before[part])
+                for part in rows.searches
+            ]
+            return torch.stack(losses).mean() + pull
+
+        _minimise(torch, parameters, whole)
 
 
 def _minimise(torch: Any, parameters: list[Any], loss: Callable[[], Any]) -> None:

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from random_fusion import KINDS, random_document
 
+from middleware.fusion_models.document import read_model
 from middleware.rerank.reading import Reading, Stop
 
 shares = st.floats(0, 1)
@@ -130,3 +132,34 @@ def test_without_a_stop_there_is_one_round(depth) -> None:
 
 def test_of_nothing_nothing_is_wanted() -> None:
     assert not len(Reading(np.arange(0), 5).wanted)
+
+
+@st.composite
+def fused_windows(draw):
+    """As `windows`, but fused by a trained model of any kind that is monotone in the cross-encoder's score."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    document = random_document(draw(st.sampled_from(KINDS)), int(rng.integers(2**32)))
+    model, count = read_model(document), draw(sizes)
+    others = {name: np.round(rng.uniform(size=count), draw(st.integers(1, 5))) for name in model.features}
+    scores = rng.uniform(size=count) ** draw(st.sampled_from((0.2, 1, 5)))
+    uppers = np.minimum(scores + rng.uniform(size=count) * draw(st.sampled_from((0.0, 0.05, 0.5, 1.0))), 1)
+
+    def fuse(places, values):
+        return model.fuse({name: each[places] for name, each in others.items()} | {"cross_encoder": values})
+
+    everywhere = np.arange(count)
+    bounds = fuse(everywhere, uppers)
+    order = np.argsort(-bounds) if draw(st.booleans()) else rng.permutation(count)
+    return scores, Stop(fuse, bounds, draw(st.integers(1, 20))), order, fuse(everywhere, scores)
+
+
+@given(fused_windows())
+def test_an_early_end_leaves_the_page_of_any_monotone_model_as_it_is(window) -> None:
+    scores, stop, order, fused = window
+    reading = Reading(order, len(order), stop)
+    read(reading, scores)
+    known = fused[order[: len(reading.scores)]]
+    page = min(stop.page, len(order))
+    assert sorted(known, reverse=True)[:page] == sorted(fused, reverse=True)[:page]
+    assert len(known) >= page
+    assert reading.is_over
