@@ -44,12 +44,16 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """How groups are completed: what is mined, what that is worth, how much of the labelled is kept."""
+    """How groups are completed: what is mined, what that is worth, how much of the labelled is kept.
+
+    `least_answer`: what the teacher must say at least of the product that a query was invented from.
+    """
 
     mix: Mix
     labelled: int
     others: Others
     guard: float | None
+    least_answer: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +93,15 @@ def make_draft(
     that a long list of judged answers keeps its judged misses.
     """
     inside = {candidate.document_id: candidate for candidate in window}
-    labelled = []
-    for document_id in _both_ends(wanted.labels, completion.labelled):
-        if document_id in inside:
-            labelled.append(replace(inside[document_id], kind="labelled"))
-        elif document_id in known and known[document_id].text:
-            labelled.append(Candidate(document_id, known[document_id].text))
+    texts = {each: known[each].text for each in wanted.labels if each in known and known[each].text}
+    texts |= {each: inside[each].text for each in wanted.labels if each in inside}
+    labelled = [
+        replace(inside[each], kind="labelled") if each in inside else Candidate(each, texts[each])
+        for each in _both_ends(wanted.labels, completion.labelled)
+        if each in texts
+    ]
     mix, is_guarded = completion.mix, completion.others == "zero" and completion.guard is not None
-    mined = mine(window, wanted.labels, pool, replace(mix, hard=mix.hard * (_SPARE if is_guarded else 1)), rng)
+    mined = mine(window, texts, pool, replace(mix, hard=mix.hard * (_SPARE if is_guarded else 1)), rng)
     return Draft(wanted, [*labelled, *mined])
 
 
@@ -110,9 +115,11 @@ def _both_ends(labels: Mapping[str, Label], most: int) -> list[str]:
 def finish(
     drafts: Sequence[Draft], completion: Completion, teacher: Teacher, step: Step, dropped: Counter[str]
 ) -> Iterator[Group]:
-    """The groups of `drafts`; those whose targets are all alike are counted in `dropped`, as are guarded documents.
+    """The groups of `drafts`; what teaches nothing is counted in `dropped`.
 
-    The teacher is asked only where it has a say. Raises CommandError where it fails.
+    That is: groups whose targets are all alike, invented queries that their own product does not answer (as in the
+    round-trip filter of Dai et al., Promptagator, ICLR 2023, with a teacher in place of a retriever), documents that
+    the guard excludes. The teacher is asked only where it has a say. Raises CommandError where it fails.
     """
     opinions: list[FloatArray] = [np.zeros(len(draft.documents)) for draft in drafts]
     asked = [place for place, draft in enumerate(drafts) if _is_asked(draft, completion)]
@@ -120,6 +127,9 @@ def finish(
     for place, answer in zip(asked, answers, strict=True):
         opinions[place] = answer
     for draft, opinion in zip(drafts, opinions, strict=True):
+        if not _is_sensible(draft, opinion, completion.least_answer):
+            dropped["invented queries that their product does not answer"] += 1
+            continue
         kept = _kept(draft, opinion, completion, dropped)
         group = _group(draft, opinion, kept, completion.others)
         if len(group.targets) < 2 or max(group.targets) - min(group.targets) < _EQUAL:
@@ -132,6 +142,11 @@ def _is_asked(draft: Draft, completion: Completion) -> bool:
     labels = draft.labels
     blends = any(label is not None and label.share < 1 for label in labels)
     return blends or (None in labels and (completion.others == "teacher" or completion.guard is not None))
+
+
+def _is_sensible(draft: Draft, opinion: FloatArray, least: float) -> bool:
+    said = [opinion[place] for place, label in enumerate(draft.labels) if label is not None and label.share < 1]
+    return not said or max(said) >= least
 
 
 def _kept(draft: Draft, opinion: FloatArray, completion: Completion, dropped: Counter[str]) -> list[int]:

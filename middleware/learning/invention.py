@@ -212,7 +212,7 @@ class Inventor:
 
 
 def _is_empty(word: str) -> bool:
-    return word.casefold() in STOP_WORDS
+    return word.casefold() in STOP_WORDS or (len(word) == 1 and word.isascii() and not word.isdecimal())
 
 
 def _is_half(number: str, unit: str) -> bool:

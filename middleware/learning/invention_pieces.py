@@ -57,6 +57,16 @@ class Pieces:
     chinese_words: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What was counted over the whole catalogue."""
+
+    roles: Roles
+    words: Words
+    kinds: Mapping[str, int]
+    variety: Mapping[str, int]
+
+
 class Catalogue:
     """The pieces of many documents, and the words that they share."""
 
@@ -89,9 +99,10 @@ def read_catalogue(documents: Sequence[Document], section: IndexSettings) -> Cat
     roles = guess_roles(leaves[:_MEASURED], section)
     listings = [_listing(each, roles) for each in leaves]
     words = count_words(listings)
+    kinds = Counter(kind for listing in listings for title in listing.titles[:1] for kind in words.kinds(title))
     variety = count_variety(run for listing in listings for title in listing.titles for run in CJK_RUN.findall(title))
-    rows = zip(documents, leaves, strict=True)
-    return Catalogue([_cut(document, each, roles, words, variety) for document, each in rows], words)
+    known = _Known(roles, words, kinds, variety)
+    return Catalogue([_cut(each, read, known) for each, read in zip(documents, leaves, strict=True)], words)
 
 
 def _listing(leaves: Leaves, roles: Roles) -> Listing:
@@ -105,7 +116,8 @@ def _brand(leaves: Leaves, roles: Roles) -> str:
     return values[0] if values else ""
 
 
-def _cut(document: Document, leaves: Leaves, roles: Roles, words: Words, variety: Mapping[str, int]) -> Pieces:
+def _cut(document: Document, leaves: Leaves, known: _Known) -> Pieces:
+    roles = known.roles
     titles = [text for path in roles.titles for text in leaves.get(path, ())[:1]]
     brand = _brand(leaves, roles)
     spoken = [title for title in titles if not CJK.search(title)] or [CJK.sub(" ", title) for title in titles]
@@ -113,21 +125,20 @@ def _cut(document: Document, leaves: Leaves, roles: Roles, words: Words, variety
     tokens = [token for run in parts for token in run]
     quantities = [token for token in tokens if is_quantity(token)]
     quantities += [f"{a} {b}" for run in parts for a, b in pairwise(run) if a.isdecimal() and b.isalpha()]
-    chinese = tuple(dict.fromkeys(run for title in titles for run in CJK_RUN.findall(title)))
-    traits = _traits(leaves, roles, words)
+    traits = _traits(leaves, roles, known.words)
     said = {value.casefold() for value in traits}
     return Pieces(
         document,
         words=_title_words(titles),
         runs=tuple(" ".join(run) for run in parts if has_content(run)),
-        kinds=tuple(sorted(_kinds(spoken, leaves, roles, words), key=lambda kind: kind.casefold() in said)),
+        kinds=tuple(sorted(_kinds(spoken, leaves, known), key=lambda kind: kind.casefold() in said)),
         brand=brand,
-        models=_models(tokens, leaves, roles, words),
+        models=_models(tokens, leaves, roles, known.words),
         traits=traits,
         quantities=tuple(quantities),
         sentences=_sentences(leaves, roles),
-        chinese=chinese,
-        chinese_words=tuple(dict.fromkeys(word for title in titles for word in _chinese_words(title, variety))),
+        chinese=tuple(dict.fromkeys(run for title in titles for run in CJK_RUN.findall(title))),
+        chinese_words=tuple(dict.fromkeys(word for each in titles for word in _chinese_words(each, known.variety))),
     )
 
 
@@ -151,14 +162,13 @@ def _without(title: str, brand: str) -> str:
     return title[len(brand) :] if is_first else title
 
 
-def _kinds(titles: Sequence[str], leaves: Leaves, roles: Roles, words: Words) -> tuple[str, ...]:
-    """Names of the thing: the category's, and those in the first title that has any."""
-    category = leaves.get(roles.category, ()) if roles.category else ()
+def _kinds(titles: Sequence[str], leaves: Leaves, known: _Known) -> tuple[str, ...]:
+    """Names of the thing: the category's, and the most frequent of those in the first title that has any."""
+    category = leaves.get(known.roles.category, ()) if known.roles.category else ()
     named = [part for text in category for part in _CATEGORY.split(text) if part and not CJK.search(part)]
     for title in titles:
-        found = words.kinds(title)
+        found = sorted(known.words.kinds(title), key=lambda kind: -known.kinds.get(kind, 0))
         if found:
-            # A title names the thing first and what belongs to it later.
             return tuple(dict.fromkeys([*named, *found[:_KINDS]]))
     return tuple(named)
 

@@ -14,7 +14,7 @@ STOP_WORDS = frozenset(
     | {"para", "con", "y", "el", "los", "las", "del", "per", "di", "e", "il", "da"}
 )
 
-_BREAK = re.compile(r"[,;:()\[\]/|•·–—*\"“”]+|(?<!\w)-+|-+(?!\w)|\.(?=\s|$)|\\n")
+_BREAK = re.compile(r"(?<!\d)[/,]|[/,](?!\d)|[;:()\[\]|•·–—*\"“”]+|(?<!\w)-+|-+(?!\w)|\.(?=\s|$)|\\n")
 _EDGES = "'’`´!?.+&#®™©°²-_"
 _WORD = re.compile(r"[^\W\d_](?:[^\W\d_]|['’.&-](?=\w))*")
 _QUANTITY = re.compile(r"\d+(?:[.,]\d+)?(?:[^\W\d_]{1,6}|[\"'%]|x\d+.*)", re.IGNORECASE)
@@ -23,12 +23,12 @@ _CODE = re.compile(r"(?=.*\d)(?=.*[^\W\d_])[\w][\w./-]{2,}")
 # Shares that tell names of things from other words; set on Chorus' titles, where black, gray, premium and 700 MB fall
 # out, and cable, case, processor, headphones and laptop stay.
 _LEAST = 0.0008
-_MOST_FOLLOWED = 0.7
+_MOST_FOLLOWED, _MOST_FOLLOWED_ALONE = 0.7, 0.6
 _FOLLOWED_OF_SURE = 0.35
 _LEAST_ALONE = 0.08
 _MOST_TRAIT = 0.4
 _MOST_COUNTED = 0.4
-_MOST_LATE, _MOST_LATE_OF_TRAITS = 0.64, 0.35
+_MOST_LATE, _MOST_LATE_OF_TRAITS = 0.64, 0.6
 _FIRM = 0.6
 
 
@@ -106,7 +106,7 @@ def count_words(listings: Sequence[Listing]) -> Words:
 
     A word names a thing where it mostly ends what is said (before a mark, a number, a trait or the title's end), is
     shared by several brands, is no brand and no unit after numbers, and does not mostly come after the name of another
-    thing, as colours do; words that are often a trait of the product least of all.
+    thing, as colours do, or, where it is often a trait of the product, after one or after another trait.
     """
     tally = _Tally()
     for listing in listings:
@@ -117,16 +117,16 @@ def count_words(listings: Sequence[Listing]) -> Words:
     before: defaultdict[str, set[str]] = defaultdict(set)
     firm: dict[str, str] = {}
     for (first, second), count in tally.pairs.items():
-        if count >= least and not tally.is_trait(first) and first not in tally.brands:
+        if count >= least and not tally.is_trait(first) and not tally.is_brand(first):
             before[second].add(first)
             if count >= _FIRM * tally.seen[second]:
                 firm[second] = first
     return Words(
         titles=frozenset(word for word, count in tally.anywhere.items() if count >= 2),
-        brands=frozenset(tally.brands),
+        brands=frozenset(filter(tally.is_brand, tally.brands)),
         rare=frozenset(word for word, count in tally.anywhere.items() if count <= max(3, least // 2)),
         heads=heads,
-        alone=frozenset(word for word in heads if tally.alone[word] >= _LEAST_ALONE * tally.seen[word]),
+        alone=frozenset(filter(tally.is_alone, heads)),
         before={word: frozenset(words) for word, words in before.items()},
         firm=firm,
     )
@@ -145,6 +145,7 @@ class _Tally:
         self._counted: Counter[str] = Counter()
         self._traits: Counter[str] = Counter()
         self._late: Counter[str] = Counter()
+        self._listed: Counter[str] = Counter()
         self._brands_of: defaultdict[str, set[str]] = defaultdict(set)
 
     def add(self, listing: Listing) -> None:
@@ -153,11 +154,14 @@ class _Tally:
         said = [[token.casefold() for token in run] for title in listing.titles for run in runs(title)]
         self.anywhere.update({token for run in said for token in run})
         seen: set[str] = set()
+        before = ""
         for run in said:
             for place, token in enumerate(run):
                 if is_word(token) and token not in own and token not in STOP_WORDS and token not in seen:
                     seen.add(token)
                     self._count(run, place, own, listing)
+                    self._listed[token] += before in listing.traits
+                before = token
 
     def _count(self, run: Sequence[str], place: int, own: frozenset[str], listing: Listing) -> None:
         token = run[place]
@@ -182,6 +186,10 @@ class _Tally:
             first = next((place for place, token in enumerate(tokens) if token in sure), len(tokens))
             self._late.update(set(tokens[first + 1 :]) - set(tokens[: first + 1]))
 
+    def is_brand(self, word: str) -> bool:
+        """Part of a brand's name, and said of its own products more than of others: not the case of Case Logic."""
+        return self.brands[word] > self.seen[word]
+
     def is_trait(self, word: str) -> bool:
         return self._traits[word] > _MOST_TRAIT * self.seen[word]
 
@@ -189,11 +197,18 @@ class _Tally:
         return self._may_name(word, least, _FOLLOWED_OF_SURE) and not self.is_trait(word)
 
     def is_head(self, word: str, least: int) -> bool:
-        most = _MOST_LATE_OF_TRAITS if self.is_trait(word) else _MOST_LATE
-        return self._may_name(word, least, _MOST_FOLLOWED) and self._late[word] <= most * self.seen[word]
+        late, most = self._late[word], _MOST_LATE
+        if self.is_trait(word):
+            late, most = late + self._listed[word], _MOST_LATE_OF_TRAITS
+        return self._may_name(word, least, _MOST_FOLLOWED) and late <= most * self.seen[word]
+
+    def is_alone(self, word: str) -> bool:
+        """Whether it is said without a word before or after it, often enough to be understood so."""
+        is_last = self._followed[word] <= _MOST_FOLLOWED_ALONE * self.seen[word]
+        return is_last and self.alone[word] >= _LEAST_ALONE * self.seen[word]
 
     def _may_name(self, word: str, least: int, most_followed: float) -> bool:
-        is_name = len(word) > 1 and not _NUMERAL.fullmatch(word) and word not in self.brands
+        is_name = len(word) > 1 and not _NUMERAL.fullmatch(word) and not self.is_brand(word)
         is_shared = self.seen[word] >= least and len(self._brands_of[word]) >= min(3, len(self.brands))
         is_last = self._followed[word] <= most_followed * self.seen[word]
         return is_name and is_shared and is_last and self._counted[word] <= _MOST_COUNTED * self.seen[word]

@@ -80,9 +80,9 @@ def wanted_of_behaviour(shop: Shop, source: Path | str, options: BehaviourOption
     documents = {key: document for key, document in documents.items() if document.text}
     wanted = []
     for query in queries:
-        labels = {
-            documents[key].document_id: Label(target) for key, target in query.targets.items() if key in documents
-        }
+        # Ascending: where two names are one document's, the better target stays.
+        targets = sorted((target, key) for key, target in query.targets.items() if key in documents)
+        labels = {documents[key].document_id: Label(target) for target, key in targets}
         dropped["objects of events that the index lacks"] += sum(key not in documents for key in query.targets)
         if not labels or max(label.target for label in labels.values()) < max(query.targets.values()):
             dropped["clicked queries whose best answer the index lacks"] += 1

@@ -15,7 +15,7 @@ from middleware.learning.drafts import Completion, Draft, Label, Others, Wanted,
 from middleware.learning.groups import Group
 from middleware.learning.invention import Invented, Inventor
 from middleware.learning.labelled_queries import Judgments, wanted_of_behaviour, wanted_of_judgments
-from middleware.learning.mining import Mix, read_candidates
+from middleware.learning.mining import Candidate, Mix, read_candidates
 from middleware.learning.shop import Shop, section_of
 from middleware.learning.shop_documents import Document, draw_documents
 from middleware.learning.teachers import MixedTeacher, Step, Teacher
@@ -23,6 +23,7 @@ from middleware.learning.teachers import MixedTeacher, Step, Teacher
 _POOL = 5000
 # So many in a row that were invented before: the catalogue has no more to say.
 _MOST_REPEATED = 2000
+_MOST_REFUSED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class GroupOptions:
     or 0; where 0, hits that the teacher finds nearly as good as the positives (`guard` times their mean; None: all are
     taken, and no teacher is asked) are left out: they may be answers that nobody labelled. `source`: of an invented
     query, how far its product's target is moved from the teacher's towards 1; `near_miss`: its target where a trait was
-    swapped.
+    swapped; `least_answer`: where the teacher says less of it, the query makes no sense and is left out.
     """
 
     labelled: int = 40
@@ -63,6 +64,7 @@ class GroupOptions:
     guard: float | None = 0.9
     source: float = 0.5
     near_miss: float = 0.25
+    least_answer: float = 0.1
     augmentation: Augmentation = field(default_factory=Augmentation)
     behaviour: BehaviourOptions = field(default_factory=BehaviourOptions)
     seed: int = 0
@@ -70,7 +72,9 @@ class GroupOptions:
     @property
     def completion(self) -> Completion:
         """The part that says how drafts become groups."""
-        return Completion(Mix(self.hard, self.middle, self.random), self.labelled, self.others, self.guard)
+        return Completion(
+            Mix(self.hard, self.middle, self.random), self.labelled, self.others, self.guard, self.least_answer
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +127,7 @@ class _Maker:
         self.used: Counter[str] = Counter()
         self.dropped: Counter[str] = Counter()
         self.notes: list[str] = []
+        self._answered = self._refused = 0
 
     def labelled(self, sources: Sources) -> Iterator[Draft]:
         """Drafts of what people said, by judging or by behaving."""
@@ -189,5 +194,19 @@ class _Maker:
         return Wanted(each.text, "invented", {each.document.document_id: label}, family=each.family)
 
     def _draft(self, wanted: Wanted, known: Mapping[str, Document]) -> Draft:
-        window = read_candidates(self._shop, wanted.query_text)
-        return make_draft(wanted, window, known, self._pool, self._options.completion, self._rng)
+        return make_draft(
+            wanted, self._window(wanted.query_text), known, self._pool, self._options.completion, self._rng
+        )
+
+    def _window(self, query_text: str) -> list[Candidate]:
+        """A query's hits. One that the cluster refuses, as `query_string` does some, is counted; many are raised."""
+        try:
+            window = read_candidates(self._shop, query_text)
+        except CommandError:
+            self._refused += 1
+            if self._refused > _MOST_REFUSED + self._answered // 10:
+                raise
+            self.dropped["searches that the cluster refused"] += 1
+            return []
+        self._answered += 1
+        return window

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -59,14 +59,17 @@ def read_candidates(shop: Shop, query_text: str) -> list[Candidate]:
 
 
 def mine(
-    window: Sequence[Candidate], labelled: Collection[str], pool: Sequence[Document], mix: Mix, rng: random.Random
+    window: Sequence[Candidate],
+    labelled: Mapping[str, str],
+    pool: Sequence[Document],
+    mix: Mix,
+    rng: random.Random,
 ) -> list[Candidate]:
-    """Up to as many of each kind as `mix` says, none of them `labelled`, no text twice; first hits come first.
+    """Up to as many of each kind as `mix` says, first hits first; no text twice, and none of those `labelled`, by id.
 
     Hard ones are the first hits: what the first stage takes for answers is what the second stage must tell apart.
     """
-    texts = {candidate.text for candidate in window if candidate.document_id in labelled}
-    free = []
+    texts, free = set(labelled.values()), []
     for candidate in window:
         if candidate.document_id not in labelled and candidate.text not in texts:
             texts.add(candidate.text)

@@ -11,6 +11,7 @@ import numpy as np
 from middleware.errors import CommandError, RerankError
 from middleware.fusion import scale_first_stage
 from middleware.learning.groups import Group
+from middleware.learning.invention_fields import CJK
 from middleware.rerank.backends import FloatArray
 
 Step = Callable[[str, int, int], None]
@@ -21,7 +22,8 @@ Embed = Callable[[Sequence[str]], FloatArray]
 # The mix of Chorus' 1,786 graded hits against grade / 3: a logistic regression gives 0.56 and 9.3.
 _EVEN = 0.6
 _SLOPE = 10.0
-_TEXTS_AT_ONCE = 1024
+# The starter is loaded anew for each call.
+_TEXTS_AT_ONCE = 4096
 _PATIENCE_MS = 600_000
 
 
@@ -64,10 +66,21 @@ class MixedTeacher:
     """
 
     def __init__(
-        self, embed: Embed | None = None, share: float = 0.3, even: float = _EVEN, slope: float = _SLOPE
+        self,
+        embed: Embed | None = None,
+        *,
+        reads: Callable[[str], bool] | None = None,
+        share: float = 0.3,
+        even: float = _EVEN,
+        slope: float = _SLOPE,
     ) -> None:
-        """`embed`: default the starter bi-encoder. `even`: the mix that means 0.5, `slope`: of the logit there."""
+        """`embed`: default the starter bi-encoder, which cannot read Chinese or Japanese.
+
+        `reads`: whether the bi-encoder has a say on a query; of one that it cannot read the first stage alone decides,
+        from unlikely at 0 to likely at 1. `even`: the mix that means 0.5, `slope`: of the logit there.
+        """
         self._embed = embed or _starter
+        self._reads = reads or (_is_plain if embed is None else bool)
         self._share, self._even, self._slope = share, even, slope
         self._vectors: dict[str, FloatArray] = {}
 
@@ -78,13 +91,18 @@ class MixedTeacher:
     def _targets(self, question: Question) -> FloatArray:
         if not question.document_texts:
             return np.zeros(0)
-        vectors = np.stack([self._vectors[text] for text in question.document_texts])
-        mix = vectors @ self._vectors[question.query_text] + self._share * np.asarray(question.first_stage)
+        first_stage = np.asarray(question.first_stage, dtype=np.float64)
+        if self._reads(question.query_text):
+            vectors = np.stack([self._vectors[text] for text in question.document_texts])
+            mix = vectors @ self._vectors[question.query_text] + self._share * first_stage
+        else:
+            mix = self._even + (2 * first_stage - 1) * self._share
         targets: FloatArray = 1 / (1 + np.exp(-self._slope * (mix - self._even)))
         return targets
 
     def _read(self, questions: Sequence[Question], step: Step) -> None:
-        texts = {text for question in questions for text in (question.query_text, *question.document_texts)}
+        read = [question for question in questions if self._reads(question.query_text)]
+        texts = {text for question in read for text in (question.query_text, *question.document_texts)}
         # By length: a batch of equal ones is padded little.
         new = sorted(texts - set(self._vectors), key=lambda text: (len(text), text))
         for start in range(0, len(new), _TEXTS_AT_ONCE):
@@ -97,6 +115,10 @@ def _starter(texts: Sequence[str]) -> FloatArray:
     from middleware.learning.starter import embed
 
     return embed(texts)
+
+
+def _is_plain(query_text: str) -> bool:
+    return not CJK.search(query_text)
 
 
 class CrossEncoderTeacher:

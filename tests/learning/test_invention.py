@@ -217,3 +217,19 @@ def test_whatever_the_documents_hold_queries_are_plain_and_not_empty(sources):
     for each in invent(documents, 30, IndexSettings(template="{title}[ {a}]")) if documents else []:
         assert any(map(str.isalnum, each.text))
         assert each.text == " ".join(each.text.split())
+
+
+def test_a_thing_may_be_part_of_a_brands_name_and_a_trait_of_its_products():
+    """A case is a thing though Case Logic makes some and a field says so; black, after it, is a trait."""
+    listings = [
+        Listing(
+            [f"{brand} notebook case {colour}"], brand.casefold(), frozenset({("case", "x")[n % 2], colour.casefold()})
+        )
+        for n, brand in enumerate(["Case Logic", *["Acme", "Borg", "Delta"] * 3])
+        for colour in COLOURS
+    ]
+    listings += [Listing([f"{brand} usb mouse Black"], brand.casefold(), frozenset({"black"})) for brand in BRANDS]
+    words = count_words(listings)
+    assert {"case", "mouse"} <= words.heads
+    assert not {"black", "red", "logic"} & words.heads
+    assert words.kinds("Case Logic notebook case Red") == ["notebook case"]

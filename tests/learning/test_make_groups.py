@@ -38,6 +38,8 @@ def fakes(monkeypatch):
         return {key: DOCUMENTS[key] for key in keys if key in DOCUMENTS}
 
     def read(shop, query_text):
+        if "/" in query_text:
+            raise CommandError("cannot parse a slash")
         words = query_text.casefold().split()
         shares = Counter(
             {each: sum(word in d.text.casefold().split() for word in words) for each, d in DOCUMENTS.items()}
@@ -146,6 +148,14 @@ def test_behaviour_becomes_targets_and_notes(tmp_path):
     assert group.weight == pytest.approx(40 / 45)
     assert found.dropped["objects of events that the index lacks"] == 1
     assert "40 searches of the log counted; positions are looked at with" in found.notes[0]
+
+
+def test_a_search_that_is_refused_is_counted_and_many_end_the_command():
+    found = made(Sources(queries=["desk lamp", "a/c", "bag"], teacher=WordTeacher()))
+    assert [group.query_text for group in found.groups] == ["desk lamp", "bag"]
+    assert found.dropped["searches that the cluster refused"] == 1
+    with pytest.raises(CommandError, match="slash"):
+        made(Sources(queries=[f"a/{n}" for n in range(9)], teacher=WordTeacher()))
 
 
 def test_variants_come_last_and_keep_their_family():

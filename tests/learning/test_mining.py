@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ def groups_of(wanted, window, how, teacher, dropped=None, known=None, pool=POOL)
 
 
 def test_first_hits_then_others_then_strangers():
-    mined = mine(WINDOW, {"d0", "d2"}, POOL, Mix(3, 4, 2), random.Random(1))
+    mined = mine(WINDOW, {"d0": "hit 0", "d2": "hit 2"}, POOL, Mix(3, 4, 2), random.Random(1))
     assert [each.document_id for each in mined[:3]] == ["d1", "d3", "d4"]
     assert [each.kind for each in mined] == ["hard"] * 3 + ["middle"] * 4 + ["random"] * 2
     assert all(each.first_stage == 0 for each in mined[-2:])
@@ -43,9 +44,10 @@ def test_first_hits_then_others_then_strangers():
     st.integers(0, 99),
 )
 def test_no_document_and_no_text_is_mined_twice_nor_what_is_labelled(texts, labelled, hard, middle, strangers, seed):
-    window, ids = window_of(*(f"hit {n}" for n in texts)), {f"d{n}" for n in labelled}
+    window, ids = window_of(*(f"hit {n}" for n in texts)), {f"d{n}": f"hit {n % 10}" for n in labelled}
     mined = mine(window, ids, POOL, Mix(hard, middle, strangers), random.Random(seed))
-    assert not ids & {each.document_id for each in mined}
+    assert not set(ids) & {each.document_id for each in mined}
+    assert not set(ids.values()) & {each.text for each in mined}
     assert len({each.text for each in mined}) == len(mined)
     counts = Counter(each.kind for each in mined)
     assert counts["hard"] <= hard
@@ -92,6 +94,13 @@ def test_the_product_of_an_invented_query_is_moved_towards_one():
     assert group.document_ids[0] == "d1"
     assert group.targets[0] == pytest.approx(0.75)
     assert not any(group.given)
+
+
+def test_a_query_that_its_own_product_does_not_answer_is_left_out_and_counted():
+    wanted = Wanted("series", "invented", {"d1": Label(1.0, share=0.5, given=False)})
+    how, dropped = replace(completion(), least_answer=0.1), Counter()
+    assert groups_of(wanted, window_of("series", "lamp", "hat"), how, WordTeacher(), dropped) == []
+    assert dropped == {"invented queries that their product does not answer": 1}
 
 
 def test_of_many_labels_the_best_and_the_worst_stay():

@@ -30,6 +30,11 @@ def test_the_mix_is_cosine_plus_a_share_of_the_first_stage_through_the_logistic_
     assert logits == pytest.approx(10 * (mix - 0.6), abs=1e-4)
 
 
+def test_of_a_query_that_the_bi_encoder_cannot_read_the_first_stage_decides():
+    (targets,) = MixedTeacher().targets([Question("手机壳", ["a", "b", "c"], np.array([0.0, 0.5, 1.0]))], quiet)
+    assert targets == pytest.approx([1 / (1 + np.e**3), 0.5, 1 / (1 + np.e**-3)])
+
+
 def test_every_text_is_embedded_once():
     seen = []
     teacher = MixedTeacher(lambda texts: seen.extend(texts) or embed_letters(texts))
@@ -80,6 +85,23 @@ def test_a_cross_encoders_scores_are_targets_and_its_failure_ends_the_command():
         CrossEncoderTeacher(Scorer(BackendError("broken"))).targets([question], quiet)
     with pytest.raises(CommandError, match="1 of 2"):
         CrossEncoderTeacher(Scorer([0.5])).targets([question], quiet)
+
+
+def test_the_engine_of_the_second_stage_is_a_teacher(tmp_path):
+    pytest.importorskip("torch")
+    from tiny_model import save_tiny_bert
+
+    from middleware.config import ModelSettings
+    from middleware.learning.cascade import start_engine
+
+    engine = start_engine(ModelSettings(source=str(save_tiny_bert(tmp_path)), precision="exact", device="cpu"))
+    try:
+        questions = [Question("red lamp", ["lamp", "a red shoe"], np.zeros(2)), Question("shoe", ["hat"], np.zeros(1))]
+        targets = CrossEncoderTeacher(engine).targets(questions, quiet)
+    finally:
+        engine.stop()
+    assert [each.shape for each in targets] == [(2,), (1,)]
+    assert all(0 <= value <= 1 for each in targets for value in each)
 
 
 def test_a_group_that_exists_can_be_asked_about():
