@@ -12,7 +12,7 @@ from middleware.catalog.client import Access, connect
 from middleware.config import CONTROL, Settings
 from middleware.errors import CommandError, ConfigError
 from middleware.experiments.assign import resolve
-from middleware.learning.evaluate_baselines import best_order, evaluate_chance, shuffled
+from middleware.learning.evaluate_baselines import SHUFFLES, best_order, evaluate_chance, shuffled
 from middleware.learning.evaluate_collect import Collected, Step, collect
 from middleware.learning.evaluate_results import (
     BASELINES,
@@ -79,7 +79,7 @@ def evaluate_index(options: Options, settings: Settings, access: Access, step: S
     step("measuring", 0, 1)
     results = Results(
         index=options.index,
-        how=f"through the proxy at {options.proxy}" if options.proxy else "in process",
+        proxy=options.proxy,
         judgments=judgments,
         without_relevant=without_relevant,
         measures=measures,
@@ -147,35 +147,39 @@ def _answerable(judgments: Judgments, shop: Shop, id_field: str) -> tuple[Judgme
 
 
 def _systems(collected: Collected, judgments: Judgments, measures: Sequence[str]) -> dict[str, System]:
-    qrels, main, window = judgments.qrels, measures[:1], collected.largest_own
     first = measured(ELASTICSEARCH, "the first stage's own order", collected.first_stage, judgments, measures)
-    chance = evaluate_chance(collected.first_stage, window, qrels, measures)
-    note = f"the first {window} hits shuffled, mean of many"
-    systems = {
-        ELASTICSEARCH: first,
-        CHANCE: System(CHANCE, note, shuffled(collected.first_stage, window, seed=0), *chance, window=window),
-    }
-
-    def curve(runs: Mapping[int, Run]) -> Mapping[int, float]:
-        return {each: evaluate(run, qrels, main).mean[main[0]] for each, run in sorted(runs.items())}
-
-    note = f"the first {window} hits by cosine of the starter's embeddings"
-    cosine = measured(BI_ENCODER, note, collected.by_cosine[window], judgments, measures)
-    shown = {each: collected.by_cosine[each] for each in collected.windows}
-    systems[BI_ENCODER] = replace(cosine, window=window, curve=curve(shown))
+    systems = {ELASTICSEARCH: first}
     for name, own in collected.own.items():
         runs = {size: run for (variant, size), run in collected.variants.items() if variant == name}
         system = measured(name, f"variant of rerank.yml, window {own}", runs[own], judgments, measures)
         systems[name] = replace(
             system,
             window=collected.extents[name],
-            curve=curve(runs),
+            curve=_curve(runs, judgments, measures[0]),
             ms={size: tuple(collected.ms.get((name, size), ())) for size in sorted(runs)},
             outcomes=collected.outcomes[name],
         )
-    return systems
+    return systems | _baselines(collected, judgments, measures)
+
+
+def _baselines(collected: Collected, judgments: Judgments, measures: Sequence[str]) -> dict[str, System]:
+    """The bi-encoder and chance, on the largest window of the variants."""
+    window = collected.largest_own
+    note = f"the first {window} hits by the cosine of the starter's embeddings (all-MiniLM-L6-v2)"
+    cosine = measured(BI_ENCODER, note, collected.by_cosine[window], judgments, measures)
+    shown = {each: collected.by_cosine[each] for each in collected.windows}
+    chance = evaluate_chance(collected.first_stage, window, judgments.qrels, measures)
+    note = f"the first {window} hits shuffled, mean of {SHUFFLES} times"
+    return {
+        BI_ENCODER: replace(cosine, window=window, curve=_curve(shown, judgments, measures[0])),
+        CHANCE: System(CHANCE, note, shuffled(collected.first_stage, window, seed=0), *chance, window=window),
+    }
+
+
+def _curve(runs: Mapping[int, Run], judgments: Judgments, measure: str) -> dict[int, float]:
+    return {window: evaluate(run, judgments.qrels, [measure]).mean[measure] for window, run in sorted(runs.items())}
 
 
 def _ceiling(collected: Collected, judgments: Judgments, measure: str) -> dict[int, float]:
     runs = {window: best_order(collected.first_stage, window, judgments.qrels) for window in collected.windows}
-    return {window: evaluate(run, judgments.qrels, [measure]).mean[measure] for window, run in runs.items()}
+    return _curve(runs, judgments, measure)

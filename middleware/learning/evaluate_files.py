@@ -16,7 +16,7 @@ import numpy as np
 from middleware import __version__
 from middleware.errors import ConfigError
 from middleware.learning.evaluate_page import make_page
-from middleware.learning.evaluate_results import Results, System
+from middleware.learning.evaluate_results import Results, SliceResult, System
 from middleware.learning.evaluation import Comparison, Evaluation
 from middleware.learning.significance import mean_interval
 
@@ -43,22 +43,14 @@ def write_results(results: Results, folder: Path) -> None:
 
 def as_json(results: Results) -> dict[str, Any]:
     """All numbers of the report, and how they came about."""
-    judgments, main = results.judgments, results.main_measure
+    main = results.main_measure
     return {
         "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "version": __version__,
         "seconds": round(results.seconds, 1),
         "index": results.index,
         "how": results.how,
-        "judgments": {
-            "source": judgments.source,
-            "queries": len(judgments.qrels),
-            "judgments": judgments.grades.total(),
-            "grades": dict(sorted(judgments.grades.items())),
-            "queries_without_relevant": results.without_relevant,
-            "dropped": dict(judgments.dropped),
-            "changed": dict(judgments.changed),
-        },
+        "judgments": _judgments(results),
         "hits": results.hits,
         "measures": list(results.measures),
         "baseline": results.baseline,
@@ -66,18 +58,32 @@ def as_json(results: Results) -> dict[str, Any]:
         "compared_with_baseline": {name: _comparison(each) for name, each in results.comparisons.items()},
         "compared_on_judged_hits": {name: _comparison(each) for name, each in results.judged_comparisons.items()},
         "best_possible_by_window": dict(results.ceiling),
-        "slices": [
-            {
-                "kind": each.slice.kind,
-                "name": each.slice.name,
-                "queries": len(each.slice.queries),
-                main: dict(each.means),
-                "compared_with_baseline": {name: _comparison(found) for name, found in each.comparisons.items()},
-            }
-            for each in results.slices
-        ],
+        "slices": [_slice(each, main) for each in results.slices],
         "generalisation": {name: asdict(each) for name, each in results.generalisation.items()},
         "queries": _queries(results),
+    }
+
+
+def _judgments(results: Results) -> dict[str, Any]:
+    judgments = results.judgments
+    return {
+        "source": judgments.source,
+        "queries": len(judgments.qrels),
+        "judgments": judgments.grades.total(),
+        "grades": dict(sorted(judgments.grades.items())),
+        "queries_without_relevant": results.without_relevant,
+        "dropped": dict(judgments.dropped),
+        "changed": dict(judgments.changed),
+    }
+
+
+def _slice(result: SliceResult, main: str) -> dict[str, Any]:
+    return {
+        "kind": result.slice.kind,
+        "name": result.slice.name,
+        "queries": len(result.slice.queries),
+        main: dict(result.means),
+        "compared_with_baseline": {name: _comparison(each) for name, each in result.comparisons.items()},
     }
 
 

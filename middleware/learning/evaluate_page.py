@@ -8,7 +8,7 @@ from html import escape
 from middleware.learning.evaluate_plots import plot_gains, plot_latency, plot_windows
 from middleware.learning.evaluate_results import BASELINES, Results, System
 from middleware.learning.evaluate_style import STYLE
-from middleware.learning.evaluate_terminal import generalisation_lines, median_ms, remarks, spell_interval
+from middleware.learning.evaluate_terminal import generalisation_lines, median_ms, remarks, spell_interval, times_note
 from middleware.learning.evaluation import Comparison, Evaluation, spell_p
 
 SHOWN_QUERIES = 2000
@@ -75,9 +75,9 @@ def _measures_table(results: Results, *, judged_only: bool) -> str:
     if not judged_only:
         intervals = [spell_interval(results.interval(system.name), signed=False) for system in systems]
         rows.insert(1, ["95 %", *(f"<small>{each}</small>" for each in intervals)])
-        rows.append(["unjudged in the first 10", *(f"{system.unjudged_share:.0%}" for system in systems)])
+        rows.append(["unjudged in first 10", *(f"{system.unjudged_share:.0%}" for system in systems)])
         rows.append(["window", *(str(system.window or "") for system in systems)])
-        rows.append(["second stage, ms (median)", *(median_ms(system) for system in systems)])
+        rows.append(["second stage, ms", *(median_ms(system) for system in systems)])
     return _table(["", *(escape(system.name) for system in systems)], rows)
 
 
@@ -163,8 +163,8 @@ def _footnotes(results: Results) -> Iterator[str]:
     yield (
         "</ul><p>Measures are trec_eval's, through ir-measures: nDCG has a linear gain; F1 is the harmonic mean of P "
         "and R; Accuracy@1 is the share of queries whose first hit is relevant, with rel=g of at least grade g. "
-        "p: paired randomisation test, two-sided; intervals: 20,000 bootstrap samples of the queries. "
-        "The ceiling is the best order of the window by the judgments themselves.</p>"
+        f"{times_note(results)} p: paired randomisation test, two-sided; intervals: 20,000 bootstrap "
+        "samples of the queries. The best order possible is that of the judgments themselves.</p>"
     )
 
 

@@ -19,7 +19,7 @@ WON, LOST = "#2a9d5c", "#d1495b"
 # Stands for the page's own text colour, which matplotlib cannot name.
 _INK = "#0a0b0c"
 _COLOURS = ("#3b82c4", "#e08a1e", "#8a63c9", "#2a9d8f", "#c94f7c", "#7d8f29", "#b5651d", "#5b6b7a")
-_SIZE = (4.6, 3.2)
+_SIZE = (4.6, 3.4)
 _DRAWN_APART = 300
 _STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
@@ -70,7 +70,7 @@ def plot_windows(results: Results) -> str | None:
         axes.set_ylim(top=min(1.02, axes.get_ylim()[1]))
         axes.set_xlabel("window: hits reranked")
         axes.set_ylabel(results.main_measure)
-        axes.legend(fontsize=8)
+        _legend(axes)
     return finish()
 
 
@@ -93,7 +93,7 @@ def plot_latency(results: Results) -> str | None:
         axes.set_xlim(left=0)
         axes.set_xlabel("second stage, ms: median and quartiles; numbers are windows")
         axes.set_ylabel(results.main_measure)
-        axes.legend(fontsize=8)
+        _legend(axes)
     return finish()
 
 
@@ -122,6 +122,11 @@ def _for_page(svg: str, title: str) -> str:
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
     label = title.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
     return svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1).replace(_INK, "currentColor")
+
+
+def _legend(axes: Any) -> None:
+    """Below the axes, where no point can be under it."""
+    axes.figure.legend(loc="outside lower center", ncols=3, fontsize=8)
 
 
 def _points(curve: Mapping[int, float]) -> tuple[list[int], list[float]]:

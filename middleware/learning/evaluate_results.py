@@ -64,7 +64,7 @@ class Results:
     """Everything that is reported. `ceiling`: by window, the main measure of the best order that it allows."""
 
     index: str
-    how: str
+    proxy: str | None
     judgments: Judgments
     without_relevant: int
     measures: Sequence[str]
@@ -77,6 +77,10 @@ class Results:
     slices: Sequence[SliceResult] = ()
     generalisation: Mapping[str, Generalisation] = field(default_factory=dict)
     seconds: float = 0.0
+
+    @property
+    def how(self) -> str:
+        return f"through the proxy at {self.proxy}" if self.proxy else "in process"
 
     @property
     def main_measure(self) -> str:

@@ -17,4 +17,5 @@ tbody th:first-child{position:sticky;left:0;background:var(--back)}
 .plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,24rem),1fr));gap:1rem}
 figure{margin:0}svg{width:100%;height:auto;max-width:40rem}svg text{font-family:system-ui,sans-serif!important}
 .won{color:var(--won)}.lost{color:var(--lost)}.tied{color:var(--dim)}summary{cursor:pointer}
+@media(max-width:32rem){th,td{padding:.25rem .35rem}table{font-size:.82rem}th:first-child{max-width:9rem}}
 """

@@ -26,7 +26,7 @@ def show_results(results: Results, console: Console) -> None:
     for line in generalisation_lines(results):
         console.print(line, highlight=False, markup=False)
     notes = f"{results.how}, index {results.index}. Unjudged documents count as grade 0; judged: on the judged hits "
-    notes += f"of the first {results.hits} alone."
+    notes += f"of the first {results.hits} alone. {times_note(results)}"
     console.print(f"\n{notes[0].upper()}{notes[1:]}", highlight=False, markup=False, style="dim")
 
 
@@ -58,6 +58,13 @@ def median_ms(system: System) -> str:
     """The second stage's median of the variant as configured, or nothing where none was timed."""
     ms = system.ms.get(system.window) or next((each for each in system.ms.values() if each), ())
     return f"{np.median(ms):.0f}" if len(ms) else ""
+
+
+def times_note(results: Results) -> str:
+    """What the times are worth: here nothing is remembered from search to search, in a running proxy it may be."""
+    if results.proxy:
+        return "Times are the proxy's own; scores that it remembers cost it nothing."
+    return "Times are medians of the second stage alone, on this machine, with no score remembered."
 
 
 def spell_interval(interval: tuple[float, float], *, signed: bool = True) -> str:

@@ -49,8 +49,8 @@ class Judgments:
 
     def remarks(self) -> list[str]:
         """What was dropped and changed, a line each."""
-        lines = [f"{count} judgments dropped: {why}" for why, count in self.dropped.items()]
-        return lines + [f"{count} judgments changed: {how}" for how, count in self.changed.items()]
+        lines = [f"judgments dropped: {count}, {why}" for why, count in self.dropped.items()]
+        return lines + [f"judgments changed: {count}, {how}" for how, count in self.changed.items()]
 
     def only(self, documents: Container[str], reason: str = NOT_IN_INDEX) -> Judgments:
         """Those of these documents; queries that lose all of theirs go. Raises CommandError where none is left."""

@@ -115,7 +115,7 @@ def test_every_row_that_is_no_judgment_is_counted(write):
     assert got.qrels == {"red": {"1": 3, "5": 0}}
     assert sorted(got.dropped.values()) == [1, 1, 2]
     assert sorted(got.changed.values()) == [1, 1]
-    assert "1 judgments dropped: no document id" in got.remarks()
+    assert "judgments dropped: 1, no document id" in got.remarks()
 
 
 def test_rows_of_unknown_queries_are_counted(write):
