@@ -19,6 +19,7 @@ from middleware.errors import ConfigError, MiddlewareError
 from middleware.learning.commands import app as models_app
 from middleware.learning.evaluate_commands import evaluate
 from middleware.learning.fusion_commands import train_fusion
+from middleware.learning.train_commands import app as train_app
 from middleware.learning.tune_commands import tune
 from middleware.nodes.commands import app as node_app
 
@@ -33,8 +34,6 @@ app.add_typer(bootstrap_app, name="bootstrap")
 app.add_typer(node_app, name="node")
 app.add_typer(models_app, name="models")
 app.add_typer(vectors_app, name="vectors")
-train_app = typer.Typer(no_args_is_help=True, help="Train what ranks the hits.")
-train_app.callback()(lambda: None)
 train_app.command("fusion")(train_fusion)
 app.add_typer(train_app, name="train")
 app.command()(demo)

@@ -164,7 +164,7 @@ def _open_run(folder: Path, fingerprint: str, args: Any) -> Path | None:
         raise CommandError(f"{folder}: holds a trained model already; give another folder")
     if run_file.is_file() and json.loads(run_file.read_text(encoding="utf-8"))["fingerprint"] != fingerprint:
         raise CommandError(
-            f"{folder}: holds an unfinished training of another recipe or other groups; give another folder, or delete it"
+            f"{folder}: holds an unfinished training of another recipe or other groups; delete it, or give another"
         )
     if args.process_index == 0:
         run_file.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What a training starts from: any encoder with a single-label head on it, cut to fewer layers where a student is wanted."""
+"""What a training starts from: any encoder with a single-label head on it, cut to fewer layers for a student."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ class TrainedParts:
                 self.added = torch.nn.Parameter(original.data[known:].clone())
 
             def forward(self, ids: Any) -> Any:
-                fixed = torch.nn.functional.embedding(ids, self.fixed)
+                fixed = torch.nn.functional.embedding(ids, self.get_buffer("fixed"))
                 added = torch.nn.functional.embedding((ids - known).clamp(min=0), self.added)
                 return torch.where((ids >= known).unsqueeze(-1), added, fixed)
 

@@ -143,7 +143,9 @@ class Batches:
             first = number - number % self._recipe.accumulation
             in_update = sum(len(each) for each in batches[first : first + self._recipe.accumulation])
             mine = batch[self._rank :: self._world]
-            pieces = [self._rows(piece) for piece in mine] or [[0]]  # a step without anything would leave others waiting
+            pieces = [self._rows(piece) for piece in mine] or [
+                [0]
+            ]  # a step without anything would leave others waiting
             weights = [self._weight(piece) for piece in mine] or [0.0]
             yield [Share(pieces, weights, in_update)]
 

@@ -51,6 +51,8 @@ def _what_is_wrong(group: Group) -> str | None:
         return "without a document"
     if any(len(column) != count for column in (group.document_ids, group.targets, group.first_stage)):
         return "with not as many ids, targets and first-stage scores as texts"
+    if len(group.given) not in (0, count):
+        return "with not as many marks of what is given as texts"
     if not all(_is_number(target) and 0 <= target <= 1 for target in group.targets):
         return "with a target that is not in [0, 1]"
     if not (_is_number(group.weight) and group.weight > 0):

@@ -1,4 +1,4 @@
-"""Everything that decides what comes out of a reranker's training but for the data, so that it can be kept beside it."""
+"""Everything that decides what comes out of a reranker's training but for the data, to be kept beside the model."""
 
 from __future__ import annotations
 

@@ -1,11 +1,10 @@
-"""sentence-transformers' trainer, given pairs that are tokens already, whole groups, and checkpoints that are complete."""
+"""sentence-transformers' trainer, given pairs that are tokens already, and groups whose losses count by weight."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
-
 
 from middleware.errors import ConfigError
 from middleware.learning.reranker_base import TrainedParts

@@ -93,7 +93,7 @@ def _open_board(folder: Path, step: int) -> Any:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         return None
-    return SummaryWriter(str(folder), purge_step=step + 1)  # type: ignore[no-untyped-call]
+    return SummaryWriter(str(folder), purge_step=step + 1)
 
 
 def make_watch(recipe: Recipe, updates_per_epoch: int, metrics: Metrics | None, show: Show) -> Any:

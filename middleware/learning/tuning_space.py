@@ -66,7 +66,7 @@ class Configuration:
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """What is searched, and what stays. `sources`: of features, each with its features; the cross-encoder's always stay.
+    """What is searched, and what stays. `sources`: of features, with their names; the cross-encoder's always stays.
 
     `weights` are those of rerank.yml, and `trained` its fusion model, None without one. `invented`: the most.
     `base`: what a reranker's recipe starts from, with as many `layers`.
@@ -93,7 +93,7 @@ class Space:
         if "window" in self.what and self.most_hits < LEAST_WINDOW + WINDOW_STEP:
             raise ConfigError("--hits", self.most_hits, f"give {LEAST_WINDOW + WINDOW_STEP} or more to search windows")
         if "fields" in self.what and len(self.pieces) < 2:
-            raise ConfigError("--what", "fields", f"{self.template!r} has one part, none to leave out")
+            raise ConfigError("--what", "fields", f"{self.template!r} has one part alone")
 
     @property
     def pieces(self) -> Sequence[Piece]:

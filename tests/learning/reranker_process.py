@@ -10,9 +10,9 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 
-from tiny_groups import tiny_groups
+from tiny_groups import tiny_groups  # noqa: E402
 
-from middleware.learning.reranker import Recipe, train_reranker
+from middleware.learning.reranker import Recipe, train_reranker  # noqa: E402
 
 
 def train(recipe: dict, output: str, kill_at: int = -1) -> None:
