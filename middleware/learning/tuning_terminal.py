@@ -56,7 +56,10 @@ def cells(row: TrialRow) -> tuple[str, str, str, str]:
 
 def describe_values(row: TrialRow) -> str:
     """Such as "fusion linear, l2 0.02, no features of brand": what is used is not said, what is left out is."""
-    parts, unread, unused, places = [], [], [], []
+    parts: list[str] = []
+    unread: list[str] = []
+    unused: list[str] = []
+    places: list[tuple[int, str]] = []
     for name, value in row.values.items():
         prefix, _, rest = name.partition(" ")
         if prefix in ("use", "read") and value is False:
