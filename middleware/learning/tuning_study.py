@@ -175,7 +175,7 @@ def _difference(name: str, before: Any, now: Any) -> str:
     if isinstance(before, dict) and isinstance(now, dict):
         names = [each for each in {**before, **now} if before.get(each) != now.get(each)]
         return f"another {name} ({', '.join(names)})"
-    return f"{name} {old}, not {new}" if len(old) + len(new) < 80 and name.islower() else f"another {name}"
+    return f"{name} {old}, not {new}" if len(old) + len(new) < 80 and "(" not in name else f"another {name}"
 
 
 def _give_up(optuna: Any, study: Any, session: Session) -> None:
