@@ -77,7 +77,11 @@ class Trainer:
                 reported = checks
                 report(moment.ndcg, checks - 1)
 
-        train_reranker(groups, self._made(template, watched, 0), choice.recipe, folder, show)
+        try:
+            train_reranker(groups, self._made(template, watched, 0), choice.recipe, folder, show)
+        except Exception:
+            self.forget(folder)  # given up, not killed: nobody will go on with it
+            raise
         return folder
 
     @contextmanager
