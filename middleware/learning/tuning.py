@@ -108,6 +108,8 @@ def tune(shop: Shop, judgments: Judgments, options: Options, show: Show) -> Resu
     data = prepare(shop, judgments, options)
     with _opened(data) as windows, Session(options.study) as session:
         windows.search(data.training, show.step)
+        if "fields" in options.what:
+            windows.check_fields()
         study = open_study(options.study, session, _made_of(data, windows), present_values(data.space), options.seed)
         trainer = _trainer(data, show) if "reranker" in options.what else None
         attempt = Attempt(data.judge(windows, data.training), data.parts, data.space, trainer)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from middleware.errors import CommandError, RerankError
+from middleware.errors import CommandError, ConfigError, RerankError
 from middleware.experiments.assign import ResolvedVariant
 from middleware.features.maker import PlainMaker
 from middleware.fusion import FloatArray
@@ -95,6 +95,16 @@ class Windows:
         if not any(self._found[query] for query in judgments.queries):
             index = self._source.shop.index
             raise CommandError(f"{index}: none of {len(judgments.queries)} judged queries finds anything; see --search")
+
+    def check_fields(self) -> None:
+        """Raises ConfigError where the template does not decide what the model reads, so that none can be searched."""
+        plans = [found.plan for found in self._found.values() if found]
+        if any(plan.wish.fields for plan in plans):
+            raise ConfigError("--what", "fields", "the search itself names the fields to read; see --search")
+        if any(len(plan.sections.candidates) > 1 for plan in plans):
+            raise ConfigError(
+                "--what", "fields", "the index is covered by several sections of indices; name one's index"
+            )
 
     def hits(self, query_id: str) -> Sequence[str]:
         """The ids of all that was found, in Elasticsearch's order."""

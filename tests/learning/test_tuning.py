@@ -383,6 +383,14 @@ def test_the_terminal_shows_the_best_trials_what_mattered_and_the_honest_number(
     assert re.search(r"difference +[+-]0\.\d{3} \([+-]\d\.\d{3} to [+-]\d\.\d{3}\), p", text)
 
 
+def test_fields_that_the_search_itself_names_are_not_searched(shop, tmp_path):
+    inner = {"standard": json.loads(shop.form)}
+    reranker = {"retriever": inner, "field": "title", "inference_text": "{{query}}", "rank_window_size": 40}
+    form = json.dumps({"retriever": {"text_similarity_reranker": reranker}})
+    with pytest.raises(ConfigError, match="--what: 'fields': the search itself names the fields"):
+        tune(replace(shop, form=form), make_judgments(), options(tmp_path / "x.db", **CHEAP), Quiet())
+
+
 def test_what_a_trial_chose_is_said_in_words(found):
     row = replace(
         found[0].trials[0],
