@@ -63,7 +63,8 @@ def create_app(
         engine.start()
         atexit.register(engine.stop)
     profiles = _make_profile_reader(settings, impatient) if settings.profiles.enabled else None
-    second_stage = SecondStage(settings, engines, _make_vector_readers(settings, fusions, make_fetch(impatient)))
+    vectors = _make_vector_readers(settings, fusions, make_fetch(impatient), metrics)
+    second_stage = SecondStage(settings, engines, vectors)
     proxy = SearchProxy(settings, upstream, cluster, second_stage, profiles, metrics, fusions)
     flask = Flask("middleware")
     flask.json.sort_keys = False  # type: ignore[attr-defined]
@@ -110,7 +111,9 @@ def _make_profile_reader(settings: Settings, upstream: Upstream) -> ProfileReade
     return reader
 
 
-def _make_vector_readers(settings: Settings, fusions: Mapping[str, Fusion], fetch: Fetch) -> dict[str, VectorReader]:
+def _make_vector_readers(
+    settings: Settings, fusions: Mapping[str, Fusion], fetch: Fetch, metrics: Metrics
+) -> dict[str, VectorReader]:
     """For each section with vectors that some variant wants; sections with one encoder share it."""
     loading, known = Lock(), lru_cache(load_chosen)
 
@@ -123,7 +126,7 @@ def _make_vector_readers(settings: Settings, fusions: Mapping[str, Fusion], fetc
         wanted = any(resolve(variant, section, settings, fusions).wants_vectors for variant in settings.variants)
         if section.vectors is not None and wanted:
             index = vector_index_name(name, section.vectors.index)
-            reader = readers[name] = VectorReader(index, section.vectors, fetch, load=load)
+            reader = readers[name] = VectorReader(index, section.vectors, fetch, watch=metrics, load=load)
             reader.start()
             atexit.register(reader.close)
     return readers

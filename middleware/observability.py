@@ -6,7 +6,7 @@ import os
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 
-from middleware.rerank.watch import Fate, Stage
+from middleware.rerank.watch import Fate, Stage, VectorFate, VectorStage
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 2.0, 5.0)
 
@@ -53,7 +53,19 @@ class Metrics:
             ("model",),
             registry=self._registry,
         )
-
+        self._vector_seconds = Histogram(
+            "es_rerank_vector_seconds",
+            "Encoding a query, and fetching the vectors of a window, where they are not remembered.",
+            ("index", "stage"),
+            buckets=SECONDS,
+            registry=self._registry,
+        )
+        self._vectors = Counter(
+            "es_rerank_vectors",
+            "Hits by what became of their vector: remembered, fetched, absent (run `es-rerank vectors build`).",
+            ("index", "fate"),
+            registry=self._registry,
+        )
         self._waiting = Gauge(
             "es_rerank_engine_waiting",
             "Searches of which something waits for the model; never more than es_rerank_engine_queue_limit.",
@@ -96,6 +108,14 @@ class Metrics:
     def see_queue_limit(self, model: str, searches: int) -> None:
         """See rerank.watch."""
         self._queue_limit.labels(model).set(searches)
+
+    def observe_vectors(self, index: str, stage: VectorStage, seconds: float) -> None:
+        """See rerank.watch."""
+        self._vector_seconds.labels(index, stage).observe(seconds)
+
+    def count_vectors(self, index: str, fate: VectorFate, hits: int) -> None:
+        """See rerank.watch."""
+        self._vectors.labels(index, fate).inc(hits)
 
     def exposition(self) -> bytes:
         """Everything in Prometheus' text format."""

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from middleware.config import Settings
+from middleware.features.table import features_table
 from middleware.search.reasons import Reason
 
 
@@ -64,9 +65,12 @@ def _default(field: FieldInfo) -> str:
 
 
 def update(text: str) -> str:
-    """The README's text with both tables made anew between their markers."""
-    for marker, table in (("reasons", reasons_table()), ("settings", settings_table())):
+    """The README's text with every table made anew between its markers, where it has them."""
+    tables = {"reasons": reasons_table(), "features": features_table(), "settings": settings_table()}
+    for marker, table in tables.items():
         before, opening, rest = text.partition(f"<!-- {marker} -->")
+        if not opening:
+            continue
         _, closing, after = rest.partition(f"<!-- /{marker} -->")
         text = f"{before}{opening}\n{table}\n{closing}{after}"
     return text

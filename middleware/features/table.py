@@ -29,7 +29,7 @@ _ALL = (
         "Cosine of the query's and the hit's vectors, from the window's lowest (0) to its highest (1); without a "
         "vector the window's median.",
     ),
-    Feature("vector_cosine_raw", 0.0, "That cosine as it is, 0 where negative; without a vector the window's median."),
+    Feature("vector_cosine_raw", 0.5, "That cosine as it is, 0 where negative; without a vector the window's median."),
     Feature("match", 0.0, "Share of the query's words that stand in any of the fields."),
     Feature("phrase", 0.0, "Share of the query's neighbouring words that are neighbours in any of the fields, too."),
     Feature("match.FIELD", 0.0, "Share of the query's words that stand in the field."),

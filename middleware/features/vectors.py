@@ -11,6 +11,6 @@ def vector_features(cosines: FloatArray) -> dict[str, FloatArray]:
     """vector_cosine and vector_cosine_raw of cosines in [-1, 1], shape (n,), NaN without a vector; each in [0, 1].
 
     The first is scaled by min-max, since how far cosines lie apart depends on the encoder and the query. A hit without
-    a vector has the window's median; where none has one, the first is 0.5 and the other 0.
+    a vector has the window's median, all have 0.5 where none has one.
     """
-    return {"vector_cosine": scaled(cosines), "vector_cosine_raw": bounded(fill_with_median(cosines, 0.0))}
+    return {"vector_cosine": scaled(cosines), "vector_cosine_raw": bounded(fill_with_median(cosines, 0.5))}

@@ -20,6 +20,7 @@ from middleware.errors import CommandError, RerankError
 from middleware.experiments.assign import resolve
 from middleware.learning.cascade import start_engine
 from middleware.learning.shop import PLACEHOLDER, Shop, section_of
+from middleware.learning.shop_vectors import open_vectors
 from middleware.personalization.store import ProfileReader
 from middleware.ranking import Scored, make_ranking
 from middleware.search.document import read_values
@@ -176,7 +177,9 @@ def in_process(shop: Shop, setup: Setup) -> Iterator[InProcess]:
             engines[name] = start_engine(settings.models[name])
             stack.callback(engines[name].stop)
         reader = _reader(stack, shop, setup.profile_user)
-        yield InProcess(shop, setup, SecondStage(settings, engines), reader)
+        variants = [resolve(name, section, settings, shop.fusions) for name in setup.variants]
+        vectors = open_vectors(stack, shop, variants)
+        yield InProcess(shop, setup, SecondStage(settings, engines, vectors), reader)
 
 
 def switched_off(shop: Shop) -> Shop:

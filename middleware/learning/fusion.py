@@ -100,6 +100,7 @@ def make_fusion(shop: Shop, judgments: Judgments, wish: Wish, step: Step) -> Res
         "unjudged": wish.unjudged,
         "seed": wish.recipe.seed,
         f"cross_validation, {wish.folds} folds": report.summary(),
+        "training_queries": [window.query_text for window in windows],
     }
     return Result({**document, "made_of": made_of}, report, remarks)
 

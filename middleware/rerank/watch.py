@@ -1,4 +1,4 @@
-"""What the engine tells of its work, so that it need not know who counts."""
+"""What the engine and the readers of vectors tell of their work, so that they need not know who counts."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import Literal, Protocol
 
 Stage = Literal["estimate", "wait", "tokenise", "forward"]
 Fate = Literal["scored", "remembered", "shared", "unscored"]
+VectorStage = Literal["encode", "fetch"]
+VectorFate = Literal["remembered", "fetched", "absent"]
 
 
 class Watch(Protocol):
@@ -32,6 +34,18 @@ class Watch(Protocol):
         ...
 
 
+class VectorWatch(Protocol):
+    """Called by many threads; must be cheap. `index`: the one that keeps the vectors."""
+
+    def observe_vectors(self, index: str, stage: VectorStage, seconds: float) -> None:
+        """`encode`: a query that was not remembered; `fetch`: the vectors of a window that were not."""
+        ...
+
+    def count_vectors(self, index: str, fate: VectorFate, hits: int) -> None:
+        """What became of the vectors that hits need: remembered, fetched, or absent from the index that keeps them."""
+        ...
+
+
 class Unwatched:
     """Counts nothing."""
 
@@ -44,3 +58,7 @@ class Unwatched:
     def see_waiting(self, model: str, searches: int) -> None: ...
 
     def see_queue_limit(self, model: str, searches: int) -> None: ...
+
+    def observe_vectors(self, index: str, stage: VectorStage, seconds: float) -> None: ...
+
+    def count_vectors(self, index: str, fate: VectorFate, hits: int) -> None: ...

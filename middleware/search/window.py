@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from middleware.features.evidence import Evidence
 from middleware.personalization.fields import HitFields, read_hit_fields
 from middleware.search.chunks import best_chunks, split_chunks
 from middleware.search.document import Template, parse_template, template_of
-from middleware.search.hits import SearchResponse
+from middleware.search.hits import Hit, SearchResponse
 from middleware.search.plan import Plan
 from middleware.search.reasons import Reason
 
@@ -65,39 +65,49 @@ def read_window(
     hits = response.hits[: plan.variant.window]
     if not hits:
         return Reason.NO_HITS
-    texts, fields, kept = [], [], []
-    own, reads_hits = template_of(plan.wish.fields), has_profile or bool(_wanted_kinds(plan))
-    if day is None and {"popularity", "date"} & set(_wanted_kinds(plan)):
+    kinds = plan.variant.trained.maker.hit_fields if plan.variant.trained else ()
+    if day is None and {"popularity", "date"} & set(kinds):
         day = today()
-    for hit in hits:
-        section = plan.sections.of_hit(hit.index)
-        if section is None:
-            return Reason.INDEX_NOT_CONFIGURED
-        template = own or parse_template(section.template)
-        values = {path: hit.values(path) for path in _paths(plan, section, template, has_profile)}
-        max_chars = section.max_field_chars if plan.wish.chunks is None else _MAX_CHUNKED_CHARS
-        texts.append(template.render(values, max_chars))
-        kept.append(values)
-        if reads_hits:
-            fields.append(read_hit_fields(values, section.features, day=day))
+    read = _read_hits(plan, hits, has_profile, reads_fields=has_profile or bool(kinds), day=day)
+    if read is None:
+        return Reason.INDEX_NOT_CONFIGURED
+    texts, fields, values = read
     if not any(texts):
         return Reason.NO_DOCUMENT_TEXT
     first_stage_scores = np.array([hit.first_stage_score for hit in hits], dtype=np.float64)
     passages, owners = _passages(plan, texts)
-    return Window(texts, fields, first_stage_scores, passages, owners, kept)
+    return Window(texts, fields, first_stage_scores, passages, owners, values)
 
 
-def _paths(plan: Plan, section: IndexSettings, template: Template, has_profile: bool) -> Iterable[str]:
+def _read_hits(
+    plan: Plan, hits: Sequence[Hit], has_profile: bool, *, reads_fields: bool, day: int | None
+) -> tuple[Sequence[str], Sequence[HitFields], Sequence[Mapping[str, Sequence[object]]]] | None:
+    """Of each hit its text, its feature fields where they are read, and its values; None where one is not for us."""
+    texts, fields, values, last = [], [], [], None
+    own = template_of(plan.wish.fields)
+    for hit in hits:
+        section = plan.sections.of_hit(hit.index)
+        if section is None:
+            return None
+        if section is not last:  # most searches have one for all of their hits
+            template, last = own or parse_template(section.template), section
+            paths = _paths(plan, section, template, has_profile)
+            max_chars = section.max_field_chars if plan.wish.chunks is None else _MAX_CHUNKED_CHARS
+        found = {path: hit.values(path) for path in paths}
+        texts.append(template.render(found, max_chars))
+        values.append(found)
+        if reads_fields:
+            fields.append(read_hit_fields(found, section.features, day=day))
+    return texts, fields, values
+
+
+def _paths(plan: Plan, section: IndexSettings, template: Template, has_profile: bool) -> tuple[str, ...]:
     """What is read of a hit: its text's fields, and those of the features that someone wants."""
     paths = (*template.fields, *section.features.names) if has_profile else template.fields
     trained = plan.variant.trained
     if trained is None:
         return paths
-    return dict.fromkeys((*paths, *trained.maker.text_fields, *section.features.of(trained.maker.hit_fields)))
-
-
-def _wanted_kinds(plan: Plan) -> Sequence[str]:
-    return plan.variant.trained.maker.hit_fields if plan.variant.trained else ()
+    return tuple(dict.fromkeys((*paths, *trained.maker.text_fields, *section.features.of(trained.maker.hit_fields))))
 
 
 def vector_texts(plan: Plan, response: SearchResponse, window: Window) -> tuple[str, Sequence[str]] | None:

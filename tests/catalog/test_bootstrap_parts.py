@@ -45,9 +45,10 @@ class FakeCluster:
                 self.send_header("content-type", "application/json")
                 self.send_header("content-length", str(len(content)))
                 self.end_headers()
-                self.wfile.write(content)
+                if self.command != "HEAD":
+                    self.wfile.write(content)
 
-            do_GET = do_PUT = do_POST = respond
+            do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = respond
 
             def log_message(self, *_: object) -> None:
                 pass

@@ -129,7 +129,7 @@ def proxy(trained, configuration, start_proxy_process):
 
 def test_the_command_counts_compares_and_writes(trained, index) -> None:
     done, output = trained
-    assert "1 judgments dropped: the document is not in the index" in done.stderr
+    assert "judgments dropped: 1, the document is not in the index" in done.stderr
     assert re.search(r"\d+ of \d+ judged documents are in their windows", done.stderr)
     assert str(output) in done.stderr
     rows = {line.split("  ")[0]: line for line in done.stdout.splitlines() if line and not line.startswith(" ")}

@@ -87,7 +87,8 @@ def made(shop):
 
 def test_every_source_gives_its_groups_and_what_is_missing_is_counted(made):
     assert made.used["judged queries"] == made.used["behaviour queries"] == made.used["unlabelled queries"] == 1
-    assert made.used["invented queries"] == INVENTED
+    senseless = made.dropped.get("invented queries that their product does not answer", 0)
+    assert made.used["invented queries"] == INVENTED - senseless > INVENTED / 2
     assert made.dropped["judged documents that the index lacks"] == 2
     assert made.dropped["judged queries without a document in the index"] == 1
     assert made.dropped["unlabelled queries that find nothing"] == 1

