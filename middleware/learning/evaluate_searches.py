@@ -174,7 +174,7 @@ def in_process(shop: Shop, setup: Setup) -> Iterator[InProcess]:
     with ExitStack() as stack:
         engines = {}
         for name in sorted(model for model in wanted if model):
-            engines[name] = start_engine(settings.models[name])
+            engines[name] = start_engine(settings.open_model(name))
             stack.callback(engines[name].stop)
         reader = _reader(stack, shop, setup.profile_user)
         variants = [resolve(name, section, settings, shop.fusions) for name in setup.variants]

