@@ -29,7 +29,15 @@ from middleware.learning.tuning_reranker import Trainer, base_recipe, count_laye
 from middleware.learning.tuning_result import Result, look_at_held_out
 from middleware.learning.tuning_session import Session
 from middleware.learning.tuning_space import Space, present_values
-from middleware.learning.tuning_study import begin_trial, completed, finished, open_study, others_at_work, run_trial
+from middleware.learning.tuning_study import (
+    begin_trial,
+    completed,
+    failures,
+    finished,
+    open_study,
+    others_at_work,
+    run_trial,
+)
 from middleware.learning.tuning_trials import Attempt
 from middleware.learning.tuning_windows import Windows
 from middleware.rerank.score_memory import ScoreMemory
@@ -115,7 +123,8 @@ def tune(shop: Shop, judgments: Judgments, options: Options, show: Show) -> Resu
         attempt = Attempt(data.judge(windows, data.training), data.parts, data.space, trainer)
         _search(study, session, attempt, options, show)
         if not completed(study):
-            raise CommandError(f"--study: {options.study}: no trial came to its end; give more --trials or --minutes")
+            why = "; ".join(failures(study)) or "others are at work, or all were given up"
+            raise CommandError(f"--study: {options.study}: no trial came to its end: {why}")
         others = others_at_work(study, session)
         if not others:
             attempt.forget_all_but_best(study, session)
@@ -177,7 +186,7 @@ def _opened(data: Data) -> Iterator[Windows]:
     names = list(dict.fromkeys((*data.space.features, *own)))
     memory = ScoreMemory(_SCORES_BYTES)
     with open_source(data.shop, names, data.space.fields, data.options.id_field, memory) as source:
-        yield Windows(source, data.own, data.space.template)
+        yield Windows(source, data.own, data.space.template, memory)
 
 
 def _trainer(data: Data, show: Show) -> Trainer:
@@ -225,7 +234,7 @@ def _search(study: Any, session: Session, attempt: Attempt, options: Options, sh
         best = max((trial.value for trial in completed(study)), default=None)
         seconds_left = _seconds_left(started, ours, options.trials - len(done), deadline)
         show.trials(len(done), options.trials, best, seconds_left)
-        if deadline and time.monotonic() >= deadline:
+        if deadline and ours and time.monotonic() >= deadline:
             return
         trial = begin_trial(study, session, options.trials)
         if trial is None:

@@ -89,9 +89,10 @@ class Trainer:
         """The model, loaded as the proxy loads it."""
         settings = with_model(self.shop.settings, self.model, folder)
         settings = settings.model_copy(update={"rankings": settings.rankings.model_copy(update={"ttl_s": 0})})
-        engine = start_engine(settings.models[self.model], ScoreMemory(settings.scores.max_bytes))
+        memory = ScoreMemory(settings.scores.max_bytes)
+        engine = start_engine(settings.models[self.model], memory)
         try:
-            yield CrossEncoder(folder.name, SecondStage(settings, {self.model: engine}))
+            yield CrossEncoder(folder.name, SecondStage(settings, {self.model: engine}), memory)
         finally:
             engine.stop()
 

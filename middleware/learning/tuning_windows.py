@@ -19,6 +19,7 @@ from middleware.learning.evaluate_searches import read_ids
 from middleware.learning.fusion_windows import JudgedWindow, Source, Step
 from middleware.learning.judgments import Judgments
 from middleware.ranking import Scored
+from middleware.rerank.score_memory import ScoreMemory
 from middleware.search.hits import SearchResponse
 from middleware.search.plan import Plan
 from middleware.search.reasons import Reason
@@ -46,19 +47,23 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class CrossEncoder:
-    """A model with the stage that asks it; `key` tells it from others."""
+    """A model with the stage that asks it, and its engine's memory; `key` tells it from others."""
 
     key: str
     stage: SecondStage
+    memory: ScoreMemory
 
 
 @dataclass(slots=True)
 class _Read:
-    """What a cross-encoder made of one search under one template: scores of its first hits, and the time per hit."""
+    """What a cross-encoder made of one search under one template: scores of its first hits.
+
+    `pairs` that the engine did not remember took `seconds`.
+    """
 
     scores: FloatArray
     seconds: float = 0.0
-    hits: int = 0
+    pairs: int = 0
 
 
 class Windows:
@@ -68,8 +73,8 @@ class Windows:
     between two configurations is made anew, the rest is taken as it is.
     """
 
-    def __init__(self, source: Source, own: ResolvedVariant, template: str) -> None:
-        """`own`: the variant as rerank.yml has it; `template`: the index's."""
+    def __init__(self, source: Source, own: ResolvedVariant, template: str, memory: ScoreMemory) -> None:
+        """`own`: the variant as rerank.yml has it; `template`: the index's; `memory`: the source's engine's."""
         self._source = source
         self._template = template
         whole = source.variant
@@ -78,7 +83,7 @@ class Windows:
             OWN: replace(own, cascade=whole.cascade),
             "scores": replace(whole, trained=_CROSS_ENCODER_ALONE),
         }
-        self.own_model = CrossEncoder("own", source.stage)
+        self.own_model = CrossEncoder("own", source.stage, memory)
         self._found: dict[str, Found | None] = {}
         self._features: dict[tuple[str, int], dict[str, Mapping[str, FloatArray]]] = {}
         self._values = 0
@@ -141,11 +146,15 @@ class Windows:
         return made
 
     def ms_per_hit(self, template: str, model: CrossEncoder | None = None) -> float | None:
-        """What reading a hit took, as far as that was seen: pairs that were remembered took no time."""
+        """What reading a hit took; where most were remembered, of all templates together. None: none was read."""
         key = (model or self.own_model).key
-        read = [each for (of, text, _), each in self._scores.items() if (of, text) == (key, template)]
-        hits = sum(each.hits for each in read)
-        return 1000 * sum(each.seconds for each in read) / hits if hits else None
+        of_model = [(text, read) for (of, text, _), read in self._scores.items() if of == key]
+        of_template = [read for text, read in of_model if text == template]
+        read = of_template
+        if 2 * sum(each.pairs for each in of_template) < sum(len(each.scores) for each in of_template):
+            read = [each for _, each in of_model]
+        pairs = sum(each.pairs for each in read)
+        return 1000 * sum(each.seconds for each in read) / pairs if pairs else None
 
     def _features_of(self, found: Found, window: int, whose: str) -> Mapping[str, FloatArray]:
         known = self._features.setdefault((whose, window), {})
@@ -173,10 +182,10 @@ class Windows:
         if len(read.scores) < wanted:
             variant = replace(self._variants["scores"], window=window)
             plan = replace(found.plan, variant=variant, sections=_with_template(found.plan.sections, template))
-            started = time.perf_counter()
+            started, known = time.perf_counter(), model.memory.entries
             scored = self._rerank(model.stage, plan, found.response)
             read.seconds += time.perf_counter() - started
-            read.hits += wanted - len(read.scores)
+            read.pairs += max(model.memory.entries - known, 0)
             read.scores = scored.features["cross_encoder"]
         return read.scores[:wanted]
 

@@ -236,8 +236,9 @@ def test_options_that_do_not_fit_are_named(shop, tmp_path):
 @pytest.fixture
 def opened(shop):
     data = prepare(shop, make_judgments(), options(Path("unused")))
-    with open_source(data.shop, data.space.features, data.space.fields, "_id", ScoreMemory(1 << 24)) as source:
-        windows = Windows(source, data.own, data.space.template)
+    memory = ScoreMemory(1 << 24)
+    with open_source(data.shop, data.space.features, data.space.fields, "_id", memory) as source:
+        windows = Windows(source, data.own, data.space.template, memory)
         windows.search(data.training, lambda *_: None)
         yield data, source, windows
 
@@ -266,7 +267,7 @@ def test_a_pair_is_read_once_whatever_is_tried(opened):
             Counting.calls += 1
             return source.stage.rerank(*given)
 
-    model = CrossEncoder("counted", Counting(source.shop.settings, {}))
+    model = CrossEncoder("counted", Counting(source.shop.settings, {}), ScoreMemory(0))
     count = len(data.training.queries)
     for window, template, calls in ((30, "{title}", 1), (20, "{title}", 1), (40, "{title}", 2), (40, "{brand}", 3)):
         windows.make(data.training, window, template, OWN, model)
@@ -287,6 +288,16 @@ def test_another_template_is_what_the_model_reads(opened):
     (scored,) = source.stage.rerank([(plan, response)], Reader(), 60_000)
     assert scored.document_texts[0].count("|") == 1
     assert window.features["cross_encoder"] == pytest.approx(scored.features["cross_encoder"])
+
+
+def test_what_a_hit_costs_is_told_by_the_pairs_that_were_not_remembered(opened):
+    data, _, windows = opened
+    assert windows.ms_per_hit("{title}") is None
+    windows.make(data.training, 20, "{title}", OWN)
+    first = windows.ms_per_hit("{title}")
+    assert first > 0
+    windows.make(data.training, 20, "{title}[{nothing}]", OWN)  # the same texts, all of them remembered
+    assert windows.ms_per_hit("{title}[{nothing}]") > first / 2
 
 
 def test_behind_the_window_hits_stay_in_elasticsearchs_order(opened):
