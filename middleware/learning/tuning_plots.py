@@ -11,7 +11,7 @@ from typing import Any
 from middleware.errors import CommandError, ConfigError
 from middleware.learning.evaluate_style import STYLE
 from middleware.learning.tuning_result import Result
-from middleware.learning.tuning_terminal import best_rows, cells, describe_values, held_out_lines
+from middleware.learning.tuning_terminal import best_rows, cells, describe_values, held_out_lines, spell_now
 
 _DONE, _PRUNED, _BEST, _NOW = "#3b82c4", "#a3adb8", "#c9541e", "#2a9d5c"
 _MOST_BARS = 15
@@ -79,7 +79,7 @@ def _history(axes: Any, result: Result) -> None:
     axes.step(*zip(*line, strict=True), where="post", color=_BEST, label="best so far")
     for row in done:
         if row.is_present:
-            axes.axhline(row.value, color=_NOW, linestyle="--", linewidth=1, label="as now")
+            axes.axhline(row.value, color=_NOW, linestyle="--", linewidth=1, label=spell_now(result))
     axes.set_xlabel("trial")
     axes.set_ylabel(result.measure)
     axes.legend(loc="lower right")
@@ -96,7 +96,7 @@ def _importances(axes: Any, bars: list[tuple[str, float]]) -> None:
 def _page(result: Result, drawing: str) -> str:
     title = f"es-rerank tune: {len(result.trials)} trials, {result.measure} {result.best.value:.3f}"
     rows = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in (*cells(row), describe_values(row))) + "</tr>\n"
+        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in (*cells(row, result), describe_values(row))) + "</tr>\n"
         for row in best_rows(result)
     )
     head = "".join(f"<th>{name}</th>" for name in ("trial", "value", "hits read", "ms, about", "what it chose"))

@@ -39,19 +39,26 @@ def trials_table(result: Result) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("what it chose", overflow="fold")
     for row in best_rows(result):
-        table.add_row(*cells(row), describe_values(row))
+        table.add_row(*cells(row, result), describe_values(row))
     return table
 
 
-def cells(row: TrialRow) -> tuple[str, str, str, str]:
+def cells(row: TrialRow, result: Result) -> tuple[str, str, str, str]:
     """Number, value, hits read and ms of a trial."""
     ms = row.notes.get(MS)
     return (
-        f"{row.number}{' (as now)' if row.is_present else ''}",
+        f"{row.number}{f' ({spell_now(result)})' if row.is_present else ''}",
         f"{row.value:.4f}" if row.value is not None else "",
         f"{row.notes.get(HITS_READ, ''):g}" if HITS_READ in row.notes else "",
         f"{ms:.0f}" if ms is not None else "",
     )
+
+
+def spell_now(result: Result) -> str:
+    """What the first trial is: rerank.yml's configuration, or the nearest to it that can be searched."""
+    space, first = result.space, result.trials[0]
+    is_exact = "reranker" not in space.what and ("fusion" not in space.what or space.trained is None)
+    return "as now" if is_exact and first.values.get("window", space.window) == space.window else "near now"
 
 
 def describe_values(row: TrialRow) -> str:
