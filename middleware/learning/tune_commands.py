@@ -72,7 +72,8 @@ def tune(
     A part of the judged queries is held out: no trial sees it, and at the end the best configuration is measured there
     beside rerank.yml's. Trials learn from folds of the other queries and are measured on those they did not learn from.
     What a trial needs is remembered, so that a new window or fusion takes a fraction of a second; other fields of the
-    text are read by the model once. Ended or killed, the same command goes on; started twice, both work on it.
+    text are read by the model once. Windows are read whole, whatever `cascade` says. Ended or killed, the same command
+    goes on; started twice, both work on it.
 
     [bold]Fusion, window and fields, a hundred trials:[/]
 

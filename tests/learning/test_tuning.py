@@ -143,13 +143,13 @@ def test_killed_in_its_first_trial_it_still_begins_with_the_present_configuratio
 
 
 def test_two_processes_share_a_study_and_the_last_one_measures(model, tmp_path):
-    both = [run(model, tmp_path / "shared.db", given={"trials": 9}, meet=2) for _ in range(2)]
+    both = [run(model, tmp_path / "shared.db", given={"trials": 7}, meet=2) for _ in range(2)]
     told = [ended(process) for process in both]
     with Session(tmp_path / "shared.db") as session:
         study = open_study(tmp_path / "shared.db", session, kept(tmp_path / "shared.db"), {}, 0)
         trials = study.get_trials()
         best = completed(study)[0].number
-    assert len(trials) == 9
+    assert len(trials) == 7
     assert sum(each["trials"] for each in told) == len(completed(study))
     assert all(each["trials"] for each in told)
     measured = [each for each in told if each["held_out"]]
