@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import math
 import os
 import shutil
 import time
@@ -12,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -19,18 +21,34 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from middleware.catalog.demo import DemoCatalog, generate
 from middleware.config import cache_dir
 from middleware.errors import CommandError
-from middleware.learning import demo_pairs, product_pieces, pseudo_queries, starter, training_loop
-from middleware.learning.demo_pairs import TEMPLATE, Share, make_pairs
-from middleware.learning.starter import Starter, load_starter
-from middleware.learning.training_loop import Recipe, ShowStep, Stalled, TextPair, fit
+from middleware.learning import (
+    demo_pairs,
+    product_pieces,
+    pseudo_queries,
+    reranker_base,
+    reranker_batches,
+    reranker_trainer,
+    starter,
+)
+from middleware.learning.demo_pairs import TEMPLATE, Share, TextPair, make_pairs
+from middleware.learning.groups import Group
+from middleware.learning.reranker import Moment, Recipe, Show, train_reranker
+from middleware.learning.starter import load_starter
 
 __all__ = ["MAX_TOKENS", "TEMPLATE", "ensure_demo_model"]
 
 MAX_TOKENS = 64
 """Enough for the demo's document texts; what lies beyond is the end of a description."""
 
-_SHARE, _RECIPE = Share(), Recipe()
-_CODE = (demo_pairs, product_pieces, pseudo_queries, starter, training_loop)
+STALL_STEPS, STALL_SHARE = 100, 0.95
+"""After so many updates, a loss above this share of a constant model's means that nothing was learned."""
+
+_SHARE, _RECIPE = Share(), Recipe(new_head=True, max_tokens=MAX_TOKENS, checks_per_epoch=1)
+_CODE = (demo_pairs, product_pieces, pseudo_queries, reranker_base, reranker_batches, reranker_trainer, starter)
+
+
+class Stalled(Exception):
+    """The training does not get anywhere; another seed or a lower rate will."""
 
 
 def ensure_demo_model(
@@ -76,45 +94,64 @@ def _alone(lock: Path) -> Iterator[None]:
 
 
 def _train_into(folder: Path, catalog: DemoCatalog, share: Share, recipe: Recipe, console: Console) -> None:
+    """All or nothing: trained beside, then renamed."""
     started = time.monotonic()
+    unfinished = folder.with_name(f"{folder.name}.{os.getpid()}.unfinished")
     with _progress(console) as progress:
         task = progress.add_task("Demo cross-encoder: inventing searches", total=None, loss="")
 
-        def show(step: int, steps: int, loss: float) -> None:
-            progress.update(task, completed=step, total=steps, loss=f"loss {loss:.3f}")
+        def show(moment: Moment) -> None:
+            loss = "" if moment.loss is None else f"loss {moment.loss:.3f}"
+            progress.update(task, completed=moment.step, total=moment.steps, loss=loss)
 
         try:
             pairs = make_pairs(catalog, share, recipe.seed)
             progress.update(task, description=f"Demo cross-encoder: training on {len(pairs)} pairs")
-            trained = _fit(catalog, pairs, recipe, show)
+            _fit(catalog, pairs, recipe, unfinished, show)
         except ImportError as error:
             raise CommandError(f"{error.name} is not installed; pip install 'es-rerank[train]'") from error
-    made_of = {"share": asdict(share), "recipe": asdict(recipe), "pairs": len(pairs)}
-    _save(folder, trained, made_of)
+    unfinished.rename(folder)
     console.print(f"Trained in {time.monotonic() - started:.0f} s; kept in {folder}")
 
 
-def _fit(catalog: DemoCatalog, pairs: Sequence[TextPair], recipe: Recipe, show: ShowStep) -> Starter:
-    """The trained model; where a training stalls (rounding differs between machines), again more gently."""
+def _fit(catalog: DemoCatalog, pairs: Sequence[TextPair], recipe: Recipe, folder: Path, show: Show) -> None:
+    """Train into `folder`; where a training stalls (rounding differs between machines), again more gently."""
     titles = [(each["title"], each.get("title_zh", "")) for each in catalog.products]
-    for rate in (recipe.learning_rate, recipe.learning_rate / 2):
+    groups = [_group(pair) for pair in pairs]
+    with TemporaryDirectory() as base:
         starter_model = load_starter(titles)
-        try:
-            fit(starter_model, pairs, replace(recipe, learning_rate=rate), show)
-        except Stalled:
-            continue
-        return starter_model
+        starter_model.model.save_pretrained(base)
+        starter_model.tokenizer.save_pretrained(base)
+        recipe = replace(recipe, base=base, new_tokens=starter_model.known_tokens)
+        for rate in (recipe.learning_rate, recipe.learning_rate / 2):
+            shutil.rmtree(folder, ignore_errors=True)
+            try:
+                train_reranker(groups, (), replace(recipe, learning_rate=rate), folder, _until_stalled(pairs, show))
+            except Stalled:
+                continue
+            return
     raise CommandError("the demo cross-encoder did not learn; give a model of your own with --model")
 
 
-def _save(folder: Path, trained: Starter, made_of: dict[str, object]) -> None:
-    """All or nothing: written beside, then renamed."""
-    unfinished = folder.with_name(f"{folder.name}.{os.getpid()}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    trained.model.save_pretrained(unfinished)
-    trained.tokenizer.save_pretrained(unfinished)
-    (unfinished / "training.json").write_text(json.dumps(made_of, indent=2), encoding="utf-8")
-    unfinished.rename(folder)
+def _group(pair: TextPair) -> Group:
+    return Group(pair.query_text, ("",), (pair.document_text,), (pair.target,), (0.0,), "invented")
+
+
+def _until_stalled(pairs: Sequence[TextPair], show: Show) -> Show:
+    """`show`, but for a training that after STALL_STEPS updates still gives every pair much the same score: Stalled."""
+    losses: list[float] = []
+    mean = min(max(sum(pair.target for pair in pairs) / max(1, len(pairs)), 1e-6), 1 - 1e-6)
+    # The cross-entropy of the best constant score, which is the mean target.
+    no_opinion = -mean * math.log(mean) - (1 - mean) * math.log(1 - mean)
+
+    def watched(moment: Moment) -> None:
+        show(moment)
+        if moment.loss is not None and losses[-1:] != [moment.loss]:
+            losses.append(moment.loss)
+            if moment.step == STALL_STEPS and sum(losses[-3:]) / len(losses[-3:]) > STALL_SHARE * no_opinion:
+                raise Stalled(f"after {moment.step} updates the loss is {moment.loss:.3f}")
+
+    return watched
 
 
 def _progress(console: Console) -> Progress:

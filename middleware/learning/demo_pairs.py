@@ -14,13 +14,21 @@ from middleware.catalog.demo import DemoCatalog
 from middleware.learning.product_pieces import CJK, Product, read_product
 from middleware.learning.pseudo_queries import Inventor
 from middleware.learning.starter import embed
-from middleware.learning.training_loop import TextPair
 
 TEMPLATE = "{title}[ | {title_zh}][ | {brand}][ | {category}][ | {description}]"
 
 _SEPARATOR = " | "
 _ALL_PARTS = ("title", "title_zh", "brand", "category", "description")
 _TARGET_OF_GRADE = {0: 0.0, 1: 0.3, 2: 0.65, 3: 1.0}
+
+
+@dataclass(frozen=True, slots=True)
+class TextPair:
+    """What the cross-encoder reads, and the score in [0, 1] that it should give."""
+
+    query_text: str
+    document_text: str
+    target: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from middleware.learning.given_queries import read_queries
 from middleware.learning.groups import Group, read_groups, split, write_groups
 from middleware.learning.judgments import read_judgments
 from middleware.learning.make_groups import GroupOptions, Sources, make_groups
+from middleware.learning.reranker import TRAINING_FILE
 from middleware.learning.reranker_teaching import ask_teachers
 from middleware.learning.shop import open_shop
 from middleware.learning.teachers import Step
@@ -83,6 +84,8 @@ def read_data(options: DataOptions, folder: Path, access: Access, step: Step) ->
     and ConfigError where the data are not usable, or the folder holds those of other options.
     """
     state = open_processes()
+    if (folder / TRAINING_FILE).is_file():
+        raise CommandError(f"{folder}: holds a trained model already; give another folder")
     if state.is_main_process and not (folder / SOURCES_FILE).is_file():
         _make(options, folder, access, step)
     state.wait_for_everyone()

