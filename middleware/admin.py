@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, Flask, Response, jsonify, request
@@ -15,18 +17,24 @@ from middleware.front import OURS, read_request
 from middleware.message import Request
 from middleware.observability import Metrics
 from middleware.proxy import SearchProxy
-from middleware.rerank.engine import Engine
+from middleware.rerank.served_model import ServedModel
+from middleware.served_fusions import ServedFusion, ServedFusions
 
 
 def make_blueprint(
-    settings: Settings, proxy: SearchProxy, engines: dict[str, Engine], metrics: Metrics, cluster: Cluster
+    settings: Settings,
+    proxy: SearchProxy,
+    models: Mapping[str, ServedModel],
+    fusions: ServedFusions,
+    metrics: Metrics,
+    cluster: Cluster,
 ) -> Blueprint:
     """The routes; each answers in Elasticsearch's JSON conventions."""
     ours = Blueprint("rerank", __name__, url_prefix=OURS)
 
     @ours.get("/", strict_slashes=False)
     def describe() -> Response:
-        return jsonify(name="es-rerank", version=__version__, models=_models(engines))
+        return jsonify(name="es-rerank", version=__version__, models=_told(models))
 
     @ours.get("/health")
     def health() -> Response:
@@ -34,12 +42,13 @@ def make_blueprint(
 
     @ours.get("/ready")
     def ready() -> tuple[Response, int]:
-        missing = [name for name, engine in engines.items() if not engine.ready]
-        return jsonify(ready=not missing, models=_models(engines)), 503 if missing else 200
+        told = _told(models)
+        is_ready = all(model["ready"] for model in told.values())
+        return jsonify(ready=is_ready, models=told), 200 if is_ready else 503
 
     @ours.get("/models")
-    def models() -> Response:
-        return jsonify(models=_models(engines))
+    def list_models() -> Response:
+        return jsonify(models=_told(models), fusions=_told(fusions.served))
 
     @ours.get("/metrics")
     def exposition() -> Response:
@@ -80,8 +89,9 @@ def _search_behind(asked: Request) -> Request:
     return replace(asked, target=asked.target.removeprefix(f"{OURS}/explain"))
 
 
-def _models(engines: dict[str, Engine]) -> dict[str, Any]:
-    return {
-        name: {"model": engine.name, "ready": engine.ready, "error": engine.error, "depth": engine.depth}
-        for name, engine in engines.items()
-    }
+def _told(served: Mapping[str, ServedModel] | Mapping[str, ServedFusion]) -> dict[str, Any]:
+    """Of each what serves, what is about to, and since when it is so, in ISO 8601."""
+    told = {name: asdict(each.status) for name, each in served.items()}
+    for status in told.values():
+        status["since"] = datetime.fromtimestamp(status["since"], UTC).isoformat(timespec="milliseconds")
+    return told

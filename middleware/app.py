@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import atexit
 import json
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from threading import Lock
 from typing import Any
@@ -18,24 +19,31 @@ from middleware.config import FeatureFields, ModelSettings, Settings
 from middleware.errors import UpstreamError
 from middleware.experiments.assign import resolve
 from middleware.front import Front
-from middleware.fusions import Fusion, load_fusions
+from middleware.fusions import Fusion
 from middleware.message import Request
+from middleware.model_fit import misfits
 from middleware.observability import Metrics
 from middleware.personalization.store import Fetch, ProfileReader
 from middleware.proxy import SearchProxy
+from middleware.registry_manifest import Manifest
+from middleware.registry_reference import is_reference
+from middleware.registry_watch import RegistryWatch
 from middleware.rerank.bi_encoder import BiEncoder, BiEncoderChoice, load_chosen
 from middleware.rerank.engine import Engine
 from middleware.rerank.redis_scores import connect_redis
 from middleware.rerank.score_memory import ScoreMemory
+from middleware.rerank.served_model import ServedModel
 from middleware.rerank.vector_index import vector_index_name
 from middleware.rerank.vector_reader import VectorReader
 from middleware.second_stage import SecondStage
+from middleware.served_fusions import ServedFusion, ServedFusions
 from middleware.upstream import Upstream, read_all
 
 _MAX_PROFILE_BYTES = 16 * 1024 * 1024
 _OWN_TIMEOUT_MS = 5000
 _LOAD_RETRY_S = 60.0
 _REMOTE_RETRY_S = 2.0
+_log = logging.getLogger(__name__)
 
 
 def create_app(
@@ -56,21 +64,44 @@ def create_app(
         upstream = Upstream(settings.upstream)
         upstream.call_when_back(cluster.look_again)
     cluster.look_again()
-    metrics, fusions = Metrics(), load_fusions(settings)
-    make_engine = make_engine or make_engine_maker(settings, metrics)
-    engines = {name: make_engine(_for_servers(model, settings.budget_ms)) for name, model in settings.models.items()}
-    for engine in engines.values():
-        engine.start()
-        atexit.register(engine.stop)
+    metrics = Metrics()
+    models = _serve_models(settings, make_engine or make_engine_maker(settings, metrics), metrics)
+    fusions = ServedFusions(settings, metrics)
+    _follow_aliases([*models.values(), *fusions.served.values()])
     profiles = _make_profile_reader(settings, impatient) if settings.profiles.enabled else None
     vectors = _make_vector_readers(settings, fusions, make_fetch(impatient), metrics)
-    second_stage = SecondStage(settings, engines, vectors)
+    second_stage = SecondStage(settings, models, vectors)
     proxy = SearchProxy(settings, upstream, cluster, second_stage, profiles, metrics, fusions)
     flask = Flask("middleware")
     flask.json.sort_keys = False  # type: ignore[attr-defined]
-    flask.register_blueprint(make_blueprint(settings, proxy, engines, metrics, cluster))
+    flask.register_blueprint(make_blueprint(settings, proxy, models, fusions, metrics, cluster))
     add_error_pages(flask)
     return Front(cluster.with_each(proxy), cluster.with_each(upstream.forward), flask)
+
+
+def _serve_models(
+    settings: Settings, make_engine: Callable[[ModelSettings], Engine], metrics: Metrics
+) -> dict[str, ServedModel]:
+    """Every model, loading."""
+
+    def serve(name: str, model: ModelSettings) -> ServedModel:
+        def see(manifest: Manifest) -> None:
+            for misfit in misfits(name, manifest, settings):
+                _log.warning("%s", misfit)
+
+        return ServedModel(name, model, settings.model_registry, make_engine, metrics, see)
+
+    models = {name: serve(name, _for_servers(model, settings.budget_ms)) for name, model in settings.models.items()}
+    for model in models.values():
+        model.start()
+        atexit.register(model.stop)
+    return models
+
+
+def _follow_aliases(served: Sequence[ServedModel | ServedFusion]) -> None:
+    watch = RegistryWatch([each for each in served if each.moves])
+    watch.start()
+    atexit.register(watch.stop)  # the last registered is called first
 
 
 def make_engine_maker(settings: Settings, metrics: Metrics) -> Callable[[ModelSettings], Engine]:
@@ -112,18 +143,24 @@ def _make_profile_reader(settings: Settings, upstream: Upstream) -> ProfileReade
 
 
 def _make_vector_readers(
-    settings: Settings, fusions: Mapping[str, Fusion], fetch: Fetch, metrics: Metrics
+    settings: Settings, fusions: Mapping[str, Fusion | None], fetch: Fetch, metrics: Metrics
 ) -> dict[str, VectorReader]:
-    """For each section with vectors that some variant wants; sections with one encoder share it."""
+    """For each section with vectors that some variant wants; sections with one encoder share it.
+
+    A fusion model behind an alias may come to want them, whatever it reads now.
+    """
     loading, known = Lock(), lru_cache(load_chosen)
 
     def load(choice: BiEncoderChoice) -> BiEncoder:
         with loading:
             return known(choice)
 
+    may_want = any(is_reference(variant.fusion or "") for variant in settings.variants.values())
     readers = {}
     for name, section in settings.indices.items():
-        wanted = any(resolve(variant, section, settings, fusions).wants_vectors for variant in settings.variants)
+        wanted = may_want or any(
+            resolve(variant, section, settings, fusions).wants_vectors for variant in settings.variants
+        )
         if section.vectors is not None and wanted:
             index = vector_index_name(name, section.vectors.index)
             reader = readers[name] = VectorReader(index, section.vectors, fetch, watch=metrics, load=load)

@@ -116,8 +116,14 @@ def scorer(
         return create_scorer(settings, model)
 
     server: dict[str, Any] = {"bind": bind, "workers": 1} | ({"threads": threads} if threads else {})
-    load_settings(config, server=server).find_model(model)
-    run(lambda: load_settings(config, server=server), make_app)
+
+    def load() -> Settings:
+        settings = load_settings(config, server=server)
+        settings.without_servers().find_model(model)  # a proxy may have the same file, and nothing in its registry
+        return settings
+
+    load()
+    run(load, make_app)
 
 
 @app.command("check-config")

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-import ssl
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
@@ -19,87 +17,20 @@ from pydantic_settings import (
 )
 
 from middleware.config_file import first_error, read_config_file
+from middleware.config_network import ServerSettings as ServerSettings
+from middleware.config_network import UpstreamSettings as UpstreamSettings
 from middleware.config_remote import RemoteSettings
 from middleware.config_section import Positive, Section
 from middleware.config_variants import VariantSettings, Weight
 from middleware.config_vectors import VectorSettings
-from middleware.errors import ConfigError
+from middleware.errors import ConfigError, RegistryError
+from middleware.fusion_file import read_fusion_model
+from middleware.registry import Registry
+from middleware.registry_reference import is_reference, parse_reference
 from middleware.search.document import parse_template
 
 CONTROL = "control"
 ENV_PREFIX = "ES_RERANK_"
-
-
-class UpstreamSettings(Section):
-    """The cluster behind us."""
-
-    urls: tuple[str, ...] = Field(
-        ("http://localhost:9200",),
-        min_length=1,
-        description="Nodes, tried in order of health; http or https.",
-    )
-    ca_file: Path | None = Field(
-        None, description="CA bundle that signs the nodes' certificates; default: the system's."
-    )
-    insecure: bool = Field(False, description="Accept any certificate. Only for tests.")
-    connect_timeout_ms: Positive = Field(1000, description="Time to open a connection to one node.")
-    read_timeout_ms: Positive = Field(600_000, description="Longest silence of a node while it answers.")
-    host_header: Literal["auto", "client", "upstream"] = Field(
-        "auto", description="Host that the nodes see: the client's, or their own; auto: their own over https."
-    )
-    pool_size: Positive = Field(64, description="Connections kept open to each node.")
-    retry_dead_node_ms: Positive = Field(
-        1000, description="How long a node that could not be reached is passed over; doubles up to 32 times this."
-    )
-
-    @field_validator("urls")
-    @classmethod
-    def _http_urls(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
-        for url in urls:
-            parts = urlsplit(url)
-            if parts.scheme not in ("http", "https") or not parts.hostname:
-                raise ValueError(f"{url!r}: an upstream URL is http://HOST:PORT or https://HOST:PORT")
-            if parts.username is not None:
-                raise ValueError("no credentials in upstream URLs: each client sends its own")
-            if parts.query or parts.fragment:
-                raise ValueError(f"{url!r}: an upstream URL has no query")
-            _ = parts.port  # raises ValueError where it is no port
-        return tuple(url.rstrip("/") for url in urls)
-
-    @field_validator("ca_file")
-    @classmethod
-    def _existing_ca_file(cls, ca_file: Path | None) -> Path | None:
-        if ca_file is not None and not ca_file.is_file():
-            raise ValueError("no such file; give the path of a PEM bundle")
-        try:
-            ssl.create_default_context(cafile=ca_file)
-        except (ssl.SSLError, OSError) as error:
-            raise ValueError("holds no certificate; give the path of a PEM bundle") from error
-        return ca_file
-
-
-class ServerSettings(Section):
-    """The proxy's own listening side."""
-
-    bind: str = Field(
-        "127.0.0.1:9280", description="host:port, or unix:PATH, a socket for its owner and group alone (mode 0660)."
-    )
-    workers: Positive = Field(1, description="Processes; each loads its own copy of the model.")
-    threads: Positive = Field(32, description="Requests served at once by each worker.")
-    graceful_timeout_s: Positive = Field(30, description="How long requests in flight may finish at stop or reload.")
-    client_timeout_s: Positive = Field(
-        60,
-        description="Time a client has for a request's head; longest silence while it sends a body or reads an answer.",
-    )
-    max_search_bytes: Positive = Field(4 * 1024 * 1024, description="A larger search body is passed through.")
-    max_response_bytes: Positive = Field(64 * 1024 * 1024, description="A larger first-stage answer is not reranked.")
-
-    @field_validator("bind")
-    @classmethod
-    def _address(cls, bind: str) -> str:
-        if not re.fullmatch(r"unix:.+|(\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+):\d{1,5}", bind):
-            raise ValueError("give host:port, such as 0.0.0.0:9280, or unix:PATH")
-        return bind
 
 
 class HeaderSettings(Section):
@@ -131,7 +62,9 @@ class HeaderSettings(Section):
 class ModelSettings(Section):
     """One cross-encoder."""
 
-    source: str = Field(description="Local folder, or a hub name, with a sequence-classification head.")
+    source: str = Field(
+        description="Local folder or hub name of a sequence-classification model, or registry:NAME[@ALIAS or @VERSION]."
+    )
     revision: str | None = Field(None, description="Hub revision; pin it in production.")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto: CUDA, else MPS, else CPU.")
     precision: Literal["auto", "exact", "balanced", "fast"] = Field(
@@ -170,10 +103,27 @@ class ModelSettings(Section):
     @field_validator("source")
     @classmethod
     def _existing_folder(cls, source: str) -> str:
+        if is_reference(source):
+            try:
+                parse_reference(source)
+            except RegistryError as error:
+                raise ValueError(error.reason) from error
+            return source
         looks_local = source.startswith((".", "/", "~")) or source.count("/") > 1
         if looks_local and not (Path(source).expanduser() / "config.json").is_file():
             raise ValueError("no model there; give a folder that holds config.json, or a hub name such as org/model")
         return source
+
+    @property
+    def is_registered(self) -> bool:
+        """Whether `source` is looked up in the registry; of a model that runs elsewhere it is the name there."""
+        return self.remote is None and is_reference(self.source)
+
+    def resolved(self, registry: Registry) -> Self:
+        """These settings with the folder of the version that serves now. Raises RegistryError."""
+        if not self.is_registered:
+            return self
+        return self.model_copy(update={"source": str(registry.resolve(self.source, kinds=("cross_encoder",)))})
 
 
 class ExperimentSettings(Section):
@@ -301,6 +251,9 @@ class Settings(BaseSettings):
     profiles: ProfileSettings = ProfileSettings()
     rankings: RankingSettings = RankingSettings()
     scores: ScoreSettings = ScoreSettings()
+    registry: Path | None = Field(
+        None, description="Folder of the model registry; default: `registry` in the cache, ~/.cache/es-rerank."
+    )
     budget_ms: Positive = Field(
         1000,
         description="Time for the second stage of one search; hits that it has no time for stay behind the others.",
@@ -338,13 +291,54 @@ class Settings(BaseSettings):
                 raise ConfigError(key, model, f"no such model; define it under models (there: {sorted(self.models)})")
         return self
 
-    def find_model(self, name: str | None) -> ModelSettings:
-        """The model called `name`; without a name the default variant's, or the first. Raises ConfigError."""
+    @model_validator(mode="after")
+    def _references_lead_somewhere(self) -> Self:
+        for name in self.models:
+            self.open_model(name)
+        for name, variant in self.variants.items():
+            if variant.fusion is not None and is_reference(variant.fusion):
+                self._check_fusion(f"variants.{name}.fusion", variant.fusion)
+        return self
+
+    def _check_fusion(self, key: str, source: str) -> None:
+        try:
+            read_fusion_model(self.locate_fusion(source))
+        except (RegistryError, ConfigError) as error:
+            raise ConfigError(key, source, error.reason) from error
+
+    @property
+    def model_registry(self) -> Registry:
+        """The registry that `registry:` in a source means."""
+        return Registry(self.registry or cache_dir() / "registry")
+
+    def locate_fusion(self, source: str) -> Path:
+        """The file or folder of what a variant names under `fusion`. Raises RegistryError."""
+        return self.model_registry.resolve(source, kinds=("fusion",)) if is_reference(source) else Path(source)
+
+    def without_servers(self) -> Self:
+        """These settings for a process that runs the models itself, whatever servers they name."""
+        models = {name: model.model_copy(update={"remote": None}) for name, model in self.models.items()}
+        return self.model_copy(update={"models": models})
+
+    def choose_model(self, name: str | None) -> str:
+        """`name`, where there is such a model; without one the default variant's, or the first. Raises ConfigError."""
         variant = self.variants.get(self.default_variant)
         name = name or (variant and variant.model) or next(iter(self.models), None)
         if name is None or name not in self.models:
             raise ConfigError("models", name, f"no such model; name one of {sorted(self.models)} with --model")
-        return self.models[name]
+        return name
+
+    def open_model(self, name: str) -> ModelSettings:
+        """The settings under `models.name`, with the folder that a reference names now. Raises ConfigError."""
+        model = self.models[name]
+        try:
+            return model.resolved(self.model_registry)
+        except RegistryError as error:
+            raise ConfigError(f"models.{name}.source", model.source, error.reason) from error
+
+    def find_model(self, name: str | None) -> ModelSettings:
+        """What `open_model` gives for the model of `choose_model`. Raises ConfigError."""
+        return self.open_model(self.choose_model(name))
 
 
 def load_settings(path: Path | None = None, **overrides: Any) -> Settings:
@@ -361,6 +355,18 @@ def load_settings(path: Path | None = None, **overrides: Any) -> Settings:
         raise first_error(error) from error
     except ValueError as error:
         raise ConfigError("environment", f"{ENV_PREFIX}*", " ".join(str(error).split())) from error
+
+
+def load_registry(path: Path | None = None) -> Registry:
+    """The registry that `registry` in `path` (rerank.yml) or the environment names, whatever else stands there.
+
+    The file's models need not be there yet: this is how they get there. Raises ConfigError.
+    """
+    in_file = read_config_file(path) if path else {}
+    folder = os.environ.get(f"{ENV_PREFIX}REGISTRY") or in_file.get("registry") or cache_dir() / "registry"
+    if not isinstance(folder, str | Path):
+        raise ConfigError("registry", folder, "give a folder")
+    return Registry(Path(folder))
 
 
 def cache_dir() -> Path:

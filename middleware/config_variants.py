@@ -10,8 +10,8 @@ from pydantic import Field, field_validator
 from middleware.config_cascade import CascadeSettings
 from middleware.config_section import Section
 from middleware.fusion_file import read_fusion_model
+from middleware.registry_reference import is_reference
 
-REGISTRY = "registry:"
 Weight = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
 
 
@@ -37,13 +37,15 @@ class VariantSettings(Section):
     )
     weights: WeightSettings = Field(WeightSettings(), description="Fusion weights.")
     fusion: str | None = Field(
-        None, description="File of a fusion model that `es-rerank train fusion` made; it stands in for the weights."
+        None,
+        description="File of a fusion model that `es-rerank train fusion` made, or registry:NAME[@ALIAS or @VERSION]; "
+        "it stands in for the weights.",
     )
     cascade: CascadeSettings = Field(CascadeSettings(), description="What the cross-encoder need not read.")
 
     @field_validator("fusion")
     @classmethod
     def _readable_fusion(cls, fusion: str | None) -> str | None:
-        if fusion is not None and not fusion.startswith(REGISTRY):
+        if fusion is not None and not is_reference(fusion):
             read_fusion_model(Path(fusion))
         return fusion

@@ -37,6 +37,12 @@ class CommandError(MiddlewareError):
     error_type = "command_exception"
 
 
+class RegistryError(CommandError):
+    """The model registry has not what was asked of it, or what it has is damaged: one line, with the remedy."""
+
+    error_type = "registry_exception"
+
+
 class RequestError(MiddlewareError):
     """The client asked for something of ours that we cannot do: 400."""
 

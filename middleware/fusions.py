@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from middleware.config import Settings
 from middleware.features.maker import FeatureMaker, Maker, PlainMaker
@@ -35,7 +34,10 @@ def learned(model: Trained) -> Fusion:
     return Fusion(model, FeatureMaker(model.features, model.fields))
 
 
-def load_fusions(settings: Settings, locate: Callable[[str], Path] = Path) -> dict[str, Fusion]:
-    """What the variants name under `fusion` -> that model; `locate` finds its file or folder. Raises ConfigError."""
+def load_fusions(settings: Settings) -> dict[str, Fusion]:
+    """What the variants name under `fusion` -> that model for good; ServedFusions follows aliases.
+
+    Raises ConfigError, RegistryError.
+    """
     sources = {variant.fusion for variant in settings.variants.values() if variant.fusion is not None}
-    return {source: learned(read_fusion_model(locate(source))) for source in sorted(sources)}
+    return {source: learned(read_fusion_model(settings.locate_fusion(source))) for source in sorted(sources)}

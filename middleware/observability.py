@@ -6,6 +6,7 @@ import os
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 
+from middleware.rerank.served_model import SwitchOutcome
 from middleware.rerank.watch import Fate, Stage, VectorFate, VectorStage
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 2.0, 5.0)
@@ -51,6 +52,12 @@ class Metrics:
             "es_rerank_saved_seconds",
             "Time of the model that pairs which were remembered or shared would have taken.",
             ("model",),
+            registry=self._registry,
+        )
+        self._switches = Counter(
+            "es_rerank_model_switches",
+            "Switches of a model to another version: switched, failed (the old one goes on), abandoned (moved again).",
+            ("model", "outcome"),
             registry=self._registry,
         )
         self._vector_seconds = Histogram(
@@ -100,6 +107,10 @@ class Metrics:
     def count_saved(self, model: str, seconds: float) -> None:
         """See rerank.watch."""
         self._saved.labels(model).inc(seconds)
+
+    def count_switch(self, model: str, outcome: SwitchOutcome) -> None:
+        """See rerank.served_model; `model` is its name in rerank.yml."""
+        self._switches.labels(model, outcome).inc()
 
     def see_waiting(self, model: str, searches: int) -> None:
         """See rerank.watch."""

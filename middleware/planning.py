@@ -56,7 +56,7 @@ class Planner:
     """Decides with the settings alone, and with Elasticsearch where a template must be rendered."""
 
     def __init__(
-        self, settings: Settings, first_stage: FirstStage, cluster: Cluster, fusions: Mapping[str, Fusion]
+        self, settings: Settings, first_stage: FirstStage, cluster: Cluster, fusions: Mapping[str, Fusion | None]
     ) -> None:
         self._settings = settings
         self._fusions = fusions

@@ -64,7 +64,7 @@ class SearchProxy:
         second_stage: SecondStage,
         profiles: ProfileReader | None,
         metrics: Metrics,
-        fusions: Mapping[str, Fusion],
+        fusions: Mapping[str, Fusion | None],
     ) -> None:
         self._settings = settings
         self._upstream = upstream

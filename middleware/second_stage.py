@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -21,6 +22,7 @@ from middleware.personalization.profiles import Profile
 from middleware.ranking import Scored
 from middleware.rerank.engine import Engine
 from middleware.rerank.reading import Reading, Stop
+from middleware.rerank.served_model import Servable
 from middleware.rerank.vector_reader import Pending, VectorReader
 from middleware.search.hits import SearchResponse
 from middleware.search.plan import Plan
@@ -87,7 +89,7 @@ class SecondStage:
     """
 
     def __init__(
-        self, settings: Settings, engines: Mapping[str, Engine], vectors: Mapping[str, VectorReader] | None = None
+        self, settings: Settings, engines: Mapping[str, Servable], vectors: Mapping[str, VectorReader] | None = None
     ) -> None:
         """`vectors`: by name of a section of `indices`."""
         self._settings = settings
@@ -99,6 +101,20 @@ class SecondStage:
         self, searches: Sequence[tuple[Plan, SearchResponse]], reader: Reader, budget_ms: float
     ) -> list[Outcome]:
         """Order the window of each search within `budget_ms`; the pairs of all go to their model in one go."""
+        with ExitStack() as holding:
+            names = {plan.variant.model for plan, _ in searches}
+            engines = {
+                name: holding.enter_context(each.hold()) for name, each in self._engines.items() if name in names
+            }
+            return self._rerank(searches, engines, reader, budget_ms)
+
+    def _rerank(
+        self,
+        searches: Sequence[tuple[Plan, SearchResponse]],
+        engines: Mapping[str, Engine],
+        reader: Reader,
+        budget_ms: float,
+    ) -> list[Outcome]:
         deadline = time.monotonic() + budget_ms / 1000
         outcomes: list[Outcome | None] = [None] * len(searches)
         by_model: defaultdict[str, list[_Task]] = defaultdict(list)
@@ -107,10 +123,10 @@ class SecondStage:
             window = read_window(plan, response, has_profile=wants_profile)
             if isinstance(window, Reason):
                 outcomes[place] = window
-            elif plan.variant.model is None or plan.variant.model not in self._engines:
+            elif plan.variant.model is None or plan.variant.model not in engines:
                 outcomes[place] = NoModel(f"variant {plan.variant.name!r} has no model; define one under models")
             else:
-                task = _Task(place, plan, window, _key(plan, window, reader))
+                task = _Task(place, plan, window, _key(plan, window, reader, engines[plan.variant.model].name))
                 remembered = self._remembered.get(task.key)
                 if remembered is None:
                     vectors = self._begin_vectors(plan, response, window, reader)
@@ -119,7 +135,7 @@ class SecondStage:
                     outcomes[place] = remembered[0]
         for done, (model, tasks) in enumerate(by_model.items()):
             share = (deadline - time.monotonic()) / (len(by_model) - done)
-            for task, outcome in zip(tasks, self._score(model, tasks, reader, share), strict=True):
+            for task, outcome in zip(tasks, self._score(engines[model], tasks, reader, share), strict=True):
                 outcomes[task.place] = outcome
         return [outcome for outcome in outcomes if outcome is not None]
 
@@ -132,8 +148,8 @@ class SecondStage:
         pending = vectors.begin(plan.query_text, found[1], reader.credentials)
         return _Vectors(vectors, pending, time.monotonic() + vectors.budget_s) if pending else None
 
-    def _score(self, model: str, tasks: Sequence[_Task], reader: Reader, budget_s: float) -> Sequence[Outcome]:
-        engine, started = self._engines[model], time.monotonic()
+    def _score(self, engine: Engine, tasks: Sequence[_Task], reader: Reader, budget_s: float) -> Sequence[Outcome]:
+        started = time.monotonic()
         until = started + budget_s
         begun = [_begin(task, engine, _finished(reader.profile, started), until) for task in tasks]
         try:
@@ -233,10 +249,13 @@ def _cosines(task: _Task, until: float) -> FloatArray | None:
     return task.vectors.reader.cosines(task.vectors.pending, min(until, task.vectors.deadline))
 
 
-def _key(plan: Plan, window: Window, reader: Reader) -> bytes:
-    """A digest of all that a ranking is made of, but for the profile, for which the user stands."""
+def _key(plan: Plan, window: Window, reader: Reader, model: str) -> bytes:
+    """A digest of all that a ranking is made of, but for the profile, for which the user stands.
+
+    `model`: what the engine is called, which the version of a registered model is a part of.
+    """
     variant = plan.variant
-    ours = (variant.name, variant.model, variant.fusion.model.key, variant.cascade)
+    ours = (variant.name, variant.model, model, variant.fusion.model.key, variant.cascade)
     parts = (*ours, reader.user, plan.query_text)
     digest = hashlib.blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=16)
     read = (window.passages, window.hit_fields, window.values if variant.trained else ())

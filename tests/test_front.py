@@ -55,7 +55,7 @@ class FakeUpstream:
 class FakeEngine:
     """An engine whose `score` does as told."""
 
-    ready, error, name, depth = True, None, "fake", None
+    ready, error, name, depth, since = True, None, "fake", None, 0.0
 
     def __init__(self, score) -> None:
         self._score = score

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -26,6 +27,9 @@ class FakeEngine:
     def __init__(self, failure: Exception | None = None, ready: bool = True, first: int | None = None) -> None:
         self.failure, self.ready, self.first = failure, ready, first
         self.budgets: list[float] = []
+
+    def hold(self):
+        return nullcontext(self)
 
     def score(self, query_text, document_texts, *, budget_ms):
         self.budgets.append(budget_ms)

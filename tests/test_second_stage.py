@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from concurrent.futures import Future
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -36,6 +37,9 @@ class FakeEngine:
         self.scores, self.error, self.known = scores, error, known
         self.asked = None
         self.calls = 0
+
+    def hold(self):
+        return nullcontext(self)
 
     def estimate(self, *window):
         return None

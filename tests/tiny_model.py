@@ -32,8 +32,13 @@ WORDS = [
 ]
 
 
-def save_tiny_bert(folder: Path, *, labels: int = 1, head: bool = True, names: dict | None = None) -> Path:
-    """A BERT with 2 layers of width 32 and a vocabulary of whole words and letters, saved as Hugging Face does."""
+def save_tiny_bert(
+    folder: Path, *, labels: int = 1, head: bool = True, names: dict | None = None, seed: int = 7, inner: int = 64
+) -> Path:
+    """A BERT with 2 layers of width 32 and a vocabulary of whole words and letters, saved as Hugging Face does.
+
+    `inner`: width inside the layers; one more makes the weights 520 bytes larger.
+    """
     import torch
     from transformers import BertConfig, BertForSequenceClassification, BertModel, BertTokenizerFast
 
@@ -57,12 +62,12 @@ def save_tiny_bert(folder: Path, *, labels: int = 1, head: bool = True, names: d
         hidden_size=32,
         num_hidden_layers=2,
         num_attention_heads=2,
-        intermediate_size=64,
+        intermediate_size=inner,
         max_position_embeddings=128,
         initializer_range=0.5,  # large, so that scores differ visibly
         num_labels=labels,
         **({"id2label": names, "label2id": {name: label for label, name in names.items()}} if names else {}),
     )
-    torch.manual_seed(7)
+    torch.manual_seed(seed)
     (BertForSequenceClassification if head else BertModel)(config).save_pretrained(folder)
     return folder

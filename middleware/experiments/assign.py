@@ -81,13 +81,14 @@ def draw_variant(user: str, split: Mapping[str, float], salt: str) -> str | None
 
 
 def resolve(
-    name: str, index: IndexSettings, settings: Settings, fusions: Mapping[str, Fusion] | None = None
+    name: str, index: IndexSettings, settings: Settings, fusions: Mapping[str, Fusion | None] | None = None
 ) -> ResolvedVariant:
     """What a variant is on an index: model, window, weights, cascade; its own, else the index's, else the default's.
 
     Then 50 hits, and the first model defined. `fusions` are those that the settings name (fusions.load_fusions); None
-    where fused scores do not matter. A variant with weights of its own has no other's fusion model. Raises KeyError for
-    a name that is neither a variant nor control, or a fusion model that was not loaded.
+    where fused scores do not matter. A variant with weights of its own has no other's fusion model; of one whose model
+    is None, the weights count. Raises KeyError for a name that is neither a variant nor control, or a fusion model
+    that was not loaded.
     """
     unset = VariantSettings()
     own = unset if name == CONTROL else settings.variants[name]

@@ -13,6 +13,7 @@ from rich.progress import Progress
 from middleware.catalog.commands import ApiKey, Password, User
 from middleware.config import IndexSettings
 from middleware.errors import ConfigError
+from middleware.learning.registry_commands import add_to, open_registry
 
 MOST_LOST = 0.005
 DEFAULT_TEMPLATE = IndexSettings().template
@@ -26,12 +27,13 @@ class Precision(StrEnum):
     fast = "fast"
 
 
-app = typer.Typer(no_args_is_help=True, help="Train cross-encoders, make them fast, and find where they are kept.")
+app = typer.Typer(no_args_is_help=True, help="Train cross-encoders, make them fast, and say which of them is served.")
+add_to(app)
 
 
 @app.callback()
 def _group() -> None:
-    """Train cross-encoders, make them fast, and find where they are kept."""
+    """Train cross-encoders, make them fast, and say which of them is served."""
 
 
 @app.command()
@@ -47,7 +49,7 @@ def demo() -> None:
 
 @app.command("export")
 def export_model(
-    source: Annotated[str, typer.Argument(help="Folder or hub name of a cross-encoder.")],
+    source: Annotated[str, typer.Argument(help="Folder or hub name of a cross-encoder, or registry:NAME.")],
     catalog: Annotated[
         Path, typer.Option(help="Catalogue (.jsonl, .csv or .tsv, .gz too): real texts to calibrate on.")
     ],
@@ -57,6 +59,7 @@ def export_model(
     id_field: Annotated[str, typer.Option(help="Field of the catalogue that doc_id names.")] = "id",
     max_tokens: Annotated[int, typer.Option(min=8, help="As in rerank.yml.")] = 256,
     output: Annotated[Path | None, typer.Option(help="Also copy the model with its calibration here.")] = None,
+    registry: Annotated[Path | None, typer.Option(help="Folder of the registry.")] = None,
 ) -> None:
     """Make a model ready for a faster precision, and say what that gains and loses.
 
@@ -70,6 +73,7 @@ def export_model(
     from middleware.learning.export_texts import read_catalog, read_judged
 
     settings = ModelSettings(source=source, precision=precision.value, max_tokens=max_tokens, device="cpu")
+    settings = settings.resolved(open_registry(registry, None))
     console = Console(stderr=True)
     with Progress(*Progress.get_default_columns(), console=console, transient=True) as progress:
         task = progress.add_task("reading", total=None)
@@ -81,7 +85,7 @@ def export_model(
         judged = read_judged(qrels, texts.texts) if qrels else {}
         folder, report = export(settings, texts, judged, step)
     if output:
-        copy_model(source, folder, output)
+        copy_model(settings.source, folder, output)
     console.print(f"kept in {output or folder}", soft_wrap=True, highlight=False)
     typer.echo(str(report))
     if (report.ndcg_lost or 0) > MOST_LOST:

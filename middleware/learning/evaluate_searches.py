@@ -20,6 +20,7 @@ from middleware.errors import CommandError, RerankError
 from middleware.experiments.assign import resolve
 from middleware.learning.cascade import start_engine
 from middleware.learning.shop import PLACEHOLDER, Shop, section_of
+from middleware.learning.shop_vectors import open_vectors
 from middleware.personalization.store import ProfileReader
 from middleware.ranking import Scored, make_ranking
 from middleware.search.document import read_values
@@ -173,10 +174,12 @@ def in_process(shop: Shop, setup: Setup) -> Iterator[InProcess]:
     with ExitStack() as stack:
         engines = {}
         for name in sorted(model for model in wanted if model):
-            engines[name] = start_engine(settings.models[name])
+            engines[name] = start_engine(settings.open_model(name))
             stack.callback(engines[name].stop)
         reader = _reader(stack, shop, setup.profile_user)
-        yield InProcess(shop, setup, SecondStage(settings, engines), reader)
+        variants = [resolve(name, section, settings, shop.fusions) for name in setup.variants]
+        vectors = open_vectors(stack, shop, variants)
+        yield InProcess(shop, setup, SecondStage(settings, engines, vectors), reader)
 
 
 def switched_off(shop: Shop) -> Shop:

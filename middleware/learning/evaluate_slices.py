@@ -127,7 +127,7 @@ def read_trained_on(path: Path) -> frozenset[str]:
     A manifest is JSON with `training_queries`, or with `groups`, files that lie beside it. Raises ConfigError.
     """
     if path.is_dir():
-        found = [path / name for name in ("manifest.json", "groups.jsonl", "training.json") if (path / name).is_file()]
+        found = [path / name for name in ("groups.jsonl", "manifest.json", "training.json") if (path / name).is_file()]
         if not found:
             raise ConfigError("--trained-on", str(path), "holds no manifest.json and no groups.jsonl")
         path = found[0]

@@ -15,6 +15,7 @@ from middleware.config import ModelSettings
 from middleware.errors import CommandError
 from middleware.learning.evaluation import MAIN_MEASURE, evaluate
 from middleware.learning.export_texts import CatalogTexts, Judged
+from middleware.registry_manifest import MANIFEST_FILE, find_manifest
 from middleware.rerank.backends import Backend, FloatArray, load_backend
 from middleware.rerank.backends.calibration import CALIBRATION_FILE, export_folder, save_ranges
 from middleware.rerank.backends.graph import LOGITS, OBSERVED
@@ -89,7 +90,9 @@ def copy_model(source: str, exported: Path, target: Path) -> None:
         raise CommandError(f"{source}: not a folder; --output copies a local model only")
     if target.exists():
         raise CommandError(f"{target}: is there already; give a new folder")
-    shutil.copytree(folder, target)
+    # With the calibration in it, it is not what a registry's manifest says any more.
+    about = (MANIFEST_FILE,) if find_manifest(folder) else ()
+    shutil.copytree(folder, target, ignore=shutil.ignore_patterns(*about))
     if (exported / CALIBRATION_FILE).is_file():
         shutil.copy(exported / CALIBRATION_FILE, target / CALIBRATION_FILE)
 

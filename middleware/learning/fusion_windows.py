@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 
-from middleware.catalog.client import ask
 from middleware.config import Settings
 from middleware.config_cascade import CascadeSettings
 from middleware.errors import CommandError, ConfigError, RerankError
@@ -26,8 +22,7 @@ from middleware.learning.cascade import start_engine
 from middleware.learning.evaluate_searches import known_documents, read_ids
 from middleware.learning.judgments import Judgments
 from middleware.learning.shop import Shop, section_of
-from middleware.rerank.vector_index import vector_index_name
-from middleware.rerank.vector_reader import VectorReader
+from middleware.learning.shop_vectors import open_vectors
 from middleware.search.document import parse_template
 from middleware.search.reasons import Reason
 from middleware.second_stage import Reader, SecondStage
@@ -36,9 +31,7 @@ Step = Callable[[str, int, int], None]
 """Told what is being done, and how many steps of how many are."""
 
 _PATIENCE_MS = 600_000
-_LOAD_TIMEOUT_S = 600.0
 _COLLECTING = "collecting"
-_JSON = {"content-type": "application/json", "accept": "application/json"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +126,7 @@ def open_source(shop: Shop, names: Sequence[str], fields: Sequence[str], id_fiel
     with ExitStack() as stack:
         engine = start_engine(model)
         stack.callback(engine.stop)
-        readers = {}
-        if maker.wants_vectors and section.vectors:
-            name = next(name for name, each in settings.indices.items() if each is section)
-            readers[name] = _open_vectors(stack, shop, name)
+        readers = open_vectors(stack, shop, [variant])
         stage = SecondStage(settings, {variant.model or next(iter(settings.models)): engine}, readers)
         shop = replace(shop, settings=settings, fusions={_COLLECTING: fusion})
         yield Source(shop, stage, variant, names, fields, id_field)
@@ -166,26 +156,3 @@ def in_index(shop: Shop, judgments: Judgments, id_field: str) -> Judgments:
     """The judgments on documents that there are. Raises CommandError, with counts, where none is left."""
     ids = list(dict.fromkeys(chain.from_iterable(judgments.qrels.values())))
     return judgments.only(known_documents(shop, ids, id_field))
-
-
-def _open_vectors(stack: ExitStack, shop: Shop, name: str) -> VectorReader:
-    settings = shop.settings.indices[name].vectors
-    assert settings is not None  # asked for before
-    patient = settings.model_copy(update={"budget_ms": _PATIENCE_MS})
-
-    def fetch(index: str, body: Mapping[str, object], _: Mapping[str, str]) -> Mapping[str, Any]:
-        target = f"/{quote(index)}/_search"
-        found: Mapping[str, Any] = ask(
-            shop.client, lambda: shop.client.perform_request("POST", target, headers=_JSON, body=body)
-        )
-        return found
-
-    reader = VectorReader(vector_index_name(name, settings.index), patient, fetch)
-    reader.start()
-    stack.callback(reader.close)
-    deadline = time.monotonic() + _LOAD_TIMEOUT_S
-    while not reader.ready:
-        if time.monotonic() > deadline:
-            raise CommandError(f"{settings.encoder} did not load within {_LOAD_TIMEOUT_S:.0f} s")
-        time.sleep(0.05)
-    return reader

@@ -6,13 +6,15 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from middleware.errors import CommandError
+from middleware.errors import CommandError, ModelUnavailable
 from middleware.rerank.backends import FloatArray
+from middleware.rerank.bi_encoder import BiEncoder, load_bi_encoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,24 +110,13 @@ def _mean(weights: FloatArray, tokens: Sequence[int], strengths: Iterable[float]
 
 
 def embed(texts: Sequence[str], max_tokens: int = 64) -> FloatArray:
-    """Unit vectors, shape (len(texts), width): the mean over tokens, as the starter was trained."""
-    import torch
-    import transformers
+    """Unit vectors, shape (len(texts), width). Raises CommandError where the starter cannot be loaded."""
+    try:
+        return _bi_encoder(max_tokens).encode(texts).astype(np.float64)
+    except ModelUnavailable as error:
+        raise CommandError(error.reason) from error
 
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
-    tokenizer = transformers.AutoTokenizer.from_pretrained(starter_folder())
-    model = transformers.AutoModel.from_pretrained(starter_folder(), use_safetensors=True).eval()
-    order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
-    vectors = np.zeros((len(texts), model.config.hidden_size))
-    for start in range(0, len(order), 64):
-        rows = order[start : start + 64]
-        batch = tokenizer(
-            [texts[row] for row in rows], padding=True, truncation=True, max_length=max_tokens, return_tensors="pt"
-        )
-        with torch.inference_mode():
-            states = model(**batch).last_hidden_state
-        mask = batch["attention_mask"].unsqueeze(-1)
-        means = ((states * mask).sum(dim=1) / mask.sum(dim=1)).double().numpy()
-        vectors[rows] = means / np.linalg.norm(means, axis=1, keepdims=True)
-    return vectors
+
+@lru_cache(maxsize=1)
+def _bi_encoder(max_tokens: int) -> BiEncoder:
+    return load_bi_encoder("starter", max_tokens=max_tokens)

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property, partial
 from pathlib import Path
 from threading import Event, Thread
-from time import monotonic, perf_counter
+from time import monotonic, perf_counter, time
 
 from middleware.config import ModelSettings
 from middleware.errors import DeadlineExceeded, ModelUnavailable, RerankError
+from middleware.registry_manifest import find_manifest
 from middleware.rerank.backends import Backend, FloatArray, load_backend
 from middleware.rerank.estimator import Estimates, Estimator
 from middleware.rerank.estimator_choice import find_estimator
@@ -48,18 +50,35 @@ class Engine:
         self._watch = watch or Unwatched()
         self._memory = memory
         self._estimator: Estimator | None = None
+        self._backend: Backend | None = None
         self._queue: PairQueue | None = None
         self._feeder: Feeder | None = None
         self._load_error: str | None = None
+        self._since = time()
         self._stopping = Event()
-        self._loader = Thread(target=self._run, name=f"rerank-{self.name}", daemon=True)
+        self._loader = Thread(target=self._run, name=f"rerank-{self._label}", daemon=True)
+
+    @property
+    def name(self) -> str:
+        """What clients see of the model: NAME@VERSION of a registered one, a folder's own name, or the hub name.
+
+        Of one that runs elsewhere, what the server that answered last called it, where it says so.
+        """
+        return getattr(self._backend, "model", None) or self._label
 
     @cached_property
-    def name(self) -> str:
-        """What clients see of the model: a local folder's own name, or the hub name."""
+    def _label(self) -> str:
+        """What it is called here, the same all the time."""
         source = self._settings.source
         folder = Path(source).expanduser()
-        return folder.resolve().name if folder.is_dir() else source
+        if not folder.is_dir():
+            return source
+        manifest = find_manifest(folder)
+        return manifest.label if manifest else folder.resolve().name
+
+    def hold(self) -> AbstractContextManager[Engine]:
+        """The engine for one request; see ServedModel, which changes what this gives from one request to the next."""
+        return nullcontext(self)
 
     @property
     def ready(self) -> bool:
@@ -69,6 +88,11 @@ class Engine:
     def error(self) -> str | None:
         """Why the last attempt to load failed; None when loaded or still loading for the first time."""
         return self._load_error
+
+    @property
+    def since(self) -> float:
+        """Since when it is loading, ready or without its model: seconds since 1970."""
+        return self._since
 
     @property
     def waiting(self) -> int:
@@ -108,12 +132,12 @@ class Engine:
         if search.missing:
             self._score_missing(self._queue, self._feeder, queries, search)
         if search.started is not None:
-            self._watch.observe_engine(self.name, "wait", search.started - search.joined)
+            self._watch.observe_engine(self._label, "wait", search.started - search.joined)
         if search.error is not None:
             raise search.error
         prefixes = search.prefixes()
         unscored = search.size - sum(map(len, prefixes))
-        self._watch.count_pairs(self.name, "unscored", unscored)
+        self._watch.count_pairs(self._label, "unscored", unscored)
         if unscored == search.size:
             raise DeadlineExceeded(f"{self.name} did not score one of {search.size} documents in {budget_ms:.0f} ms")
         return prefixes
@@ -131,7 +155,7 @@ class Engine:
             return None
         started = perf_counter()
         estimates = self._estimator.estimate(query_text, document_texts, first_stage, certainty)
-        self._watch.observe_engine(self.name, "estimate", perf_counter() - started)
+        self._watch.observe_engine(self._label, "estimate", perf_counter() - started)
         return estimates
 
     @property
@@ -155,13 +179,14 @@ class Engine:
             if self._stopping.wait(self._retry_s):
                 return
         backend, keys = loaded
+        self._backend = backend
         workers = max(1, backend.workers)
         batch_tokens = self._settings.batch_tokens or backend.batch_tokens
         queue = self._make_queue(workers, batch_tokens, pace)
         threads = [self._start_worker(backend, queue, number) for number in range(workers)]
         self._estimator = find_estimator(self._settings)
-        self._feeder = Feeder(backend, queue, self.name, self._watch, self._memory, keys)
-        self._queue, self._load_error = queue, None
+        self._feeder = Feeder(backend, queue, self._label, self._watch, self._memory, keys)
+        self._queue, self._load_error, self._since = queue, None, time()
         if self._stopping.is_set():  # stop() may have come before there was a queue to close
             queue.close(ModelUnavailable(f"{self.name} is stopping"))
         log.info("model %s is ready", self.name)
@@ -170,14 +195,14 @@ class Engine:
 
     def _make_queue(self, workers: int, batch_tokens: int, pace: Pace) -> PairQueue:
         limit = self._settings.queue_limit
-        self._watch.see_queue_limit(self.name, limit)
-        self._watch.see_waiting(self.name, 0)
-        on_waiting = partial(self._watch.see_waiting, self.name)
+        self._watch.see_queue_limit(self._label, limit)
+        self._watch.see_waiting(self._label, 0)
+        on_waiting = partial(self._watch.see_waiting, self._label)
         return PairQueue(limit=limit, batch_tokens=batch_tokens, workers=workers, pace=pace, on_waiting=on_waiting)
 
     def _start_worker(self, backend: Backend, queue: PairQueue, number: int) -> Thread:
-        arguments = (backend, queue, self.name, self._watch, self._memory)
-        thread = Thread(target=serve, args=arguments, name=f"rerank-{self.name}-{number}", daemon=True)
+        arguments = (backend, queue, self._label, self._watch, self._memory)
+        thread = Thread(target=serve, args=arguments, name=f"rerank-{self._label}-{number}", daemon=True)
         thread.start()
         return thread
 
@@ -187,10 +212,12 @@ class Engine:
             warm_up(backend, self._settings, pace)
             keys = make_keys(self._settings, backend) if self._memory is not None else None
         except RerankError as error:
-            self._load_error = error.reason
+            failure = error.reason
         except Exception as error:  # noqa: BLE001 - backends run third-party code; whatever it raises ends here
-            self._load_error = f"{type(error).__name__}: {error}"
+            failure = f"{type(error).__name__}: {error}"
         else:
             return backend, keys
+        self._since = self._since if self._load_error else time()
+        self._load_error = failure
         log.error("model %s is unavailable, next try in %.0f s: %s", self.name, self._retry_s, self._load_error)
         return None

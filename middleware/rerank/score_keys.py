@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from middleware.config import ModelSettings
+from middleware.registry_manifest import MANIFEST_FILE, find_manifest
 from middleware.rerank.backends import Backend
 from middleware.rerank.file_digest import file_digest
 
@@ -70,13 +71,15 @@ def fingerprint(source: str, revision: str | None) -> str:
 
     Their content, not their times: it is read to be loaded anyway (1 GB a second), a copy on another machine is the
     same model, and a file that was written anew in its old size is another one. A hub model whose files are not found
-    gets a name that nobody else will ever have, so that its scores are remembered by this process alone.
+    gets a name that nobody else will ever have, so that its scores are remembered by this process alone. What the
+    registry says of a model is none of its content: the same weights give the same scores under any name and version.
     """
     folder = model_folder(source, revision)
     if folder is None:
         return secrets.token_hex(_DIGEST_BYTES)
     digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+    about = folder / MANIFEST_FILE if find_manifest(folder) else None
+    for path in sorted(path for path in folder.rglob("*") if path.is_file() and path != about):
         name = path.relative_to(folder).as_posix().encode("utf-8", "surrogatepass")
         digest.update(len(name).to_bytes(8, "little") + name + file_digest(path))
     return digest.hexdigest()

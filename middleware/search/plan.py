@@ -79,7 +79,7 @@ def make_plan(
     settings: Settings,
     *,
     has_retrievers: bool = False,
-    fusions: Mapping[str, Fusion] = MappingProxyType({}),
+    fusions: Mapping[str, Fusion | None] = MappingProxyType({}),
 ) -> Plan | Skip:
     """Plan one search for `variant`; `has_retrievers`: the cluster knows `retriever`; `fusions`: see assign.resolve.
 
@@ -90,7 +90,7 @@ def make_plan(
 
 
 def _plan(
-    search: Search, variant: str, settings: Settings, has_retrievers: bool, fusions: Mapping[str, Fusion]
+    search: Search, variant: str, settings: Settings, has_retrievers: bool, fusions: Mapping[str, Fusion | None]
 ) -> Plan | Skip | Reason:
     sections = find_sections(search.indices, settings.indices)
     if sections is None:

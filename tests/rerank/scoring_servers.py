@@ -68,6 +68,7 @@ class ScoringServer:
         self.api, self.limit, self.announced = api, limit, announced
         self.score: Callable[[str, str], Any] = probability
         self.respond: Callable[[dict[str, Any]], bytes] | None = None
+        self.model: str | None = None
         self.status, self.delay_s, self.connections, self.keeps_alive = 200, 0.0, 0, True
         self.requests: list[tuple[str, dict[str, str], dict[str, Any]]] = []
         handler = _handler(self)
@@ -141,6 +142,8 @@ def _handler(server: ScoringServer) -> type[BaseHTTPRequestHandler]:
         def _send(self, status: int, body: bytes) -> None:
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
+            if server.model:
+                self.send_header("X-Rerank-Model", server.model)
             self.end_headers()
             self.wfile.write(body)
             self.close_connection = not server.keeps_alive

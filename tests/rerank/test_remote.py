@@ -393,3 +393,19 @@ def test_where_time_is_short_the_first_queries_of_a_call_are_answered_and_the_re
     assert [len(own) for own in scores[:2]] == [len(DOCUMENTS)] * 2
     assert [len(own) for own in scores[4:]] == [0, 0]
     assert {body["query"] for _, _, body in server.requests[warm:]} <= {f"query {number}" for number in range(4)}
+
+
+def test_a_model_that_the_server_names_is_what_clients_see(serve):
+    server = serve("tei")
+    settings = ModelSettings(source="registry:shop", remote={"servers": [server.url]})
+    engine = Engine(settings)
+    engine.start()
+    try:
+        wait_until(lambda: engine.ready)
+        assert engine.name == "registry:shop"
+        for name in ("shop@3", "shop@4"):
+            server.model = name
+            engine.score(QUERY, ["a"], budget_ms=5000)
+            assert engine.name == name
+    finally:
+        engine.stop()

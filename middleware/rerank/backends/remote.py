@@ -38,6 +38,7 @@ class RemoteBackend:
 
     The server with the fewest requests in flight is asked first; where it fails, the next, until all have failed or
     `remote.timeout_ms` is over. A request holds one query, and so does a batch: those of an `_msearch` go out at once.
+    `model`: what the server that answered last calls it.
     """
 
     threads = 1
@@ -50,6 +51,7 @@ class RemoteBackend:
         self._settings = settings
         self._remote = settings.remote
         self.name = f"remote {settings.remote.api}"
+        self.model: str | None = None
         self.workers = settings.remote.connections
         self._call = CALLS[settings.remote.api]
         headers = ["Content-Type: application/json", "Accept: application/json"]
@@ -128,7 +130,9 @@ class RemoteBackend:
             return np.concatenate([self._ask(server, query_text, part, deadline) for part in parts])
         try:
             body = self._call.body(self._settings, query_text, document_texts)
-            return read_scores(server.rerank(body, deadline), len(document_texts))
+            scores = read_scores(server.rerank(body, deadline), len(document_texts))
+            self.model = server.model
+            return scores
         except TooMany:
             half = len(document_texts) // 2
             if not half:

@@ -13,7 +13,8 @@ from middleware.backoff import Backoff
 from middleware.config_remote import RemoteSettings
 from middleware.connection import Address, Connection, Pool
 from middleware.errors import BackendError, DeadlineExceeded, Overloaded, RerankError
-from middleware.rerank.backends.rerank_call import BUDGET_HEADER
+from middleware.message import find_header
+from middleware.rerank.backends.rerank_call import BUDGET_HEADER, MODEL_HEADER
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 32.0
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -25,11 +26,12 @@ class TooMany(BackendError):
 
 
 class Server:
-    """One server. Thread-safe; `in_flight` is how many requests wait for it."""
+    """One server. Thread-safe; `in_flight` is how many requests wait for it, `model` what it said scored last."""
 
     def __init__(self, address: str, path: str, settings: RemoteSettings, headers: Sequence[str]) -> None:
         self.address = address
         self.in_flight = 0
+        self.model: str | None = None
         self._settings = settings
         self._connect_s = settings.connect_timeout_ms / 1000
         self._pool = Pool(_read_address(address), settings.connections)
@@ -134,6 +136,7 @@ class Server:
             answer += piece
             if len(answer) > _MAX_ANSWER_BYTES:
                 raise BackendError(f"{self.address}: its answer is longer than {_MAX_ANSWER_BYTES} bytes")
+        self.model = find_header(head.headers, MODEL_HEADER) or self.model
         return head.status, bytes(answer)
 
 

@@ -21,6 +21,10 @@ BUDGET_HEADER = "X-Rerank-Budget-Ms"
 """How long the caller waits for its answer; `es-rerank scorer` starts nothing that would come later."""
 
 
+MODEL_HEADER = "X-Rerank-Model"
+"""Which model answered, as `es-rerank scorer` says it: behind an alias that is another one from time to time."""
+
+
 @dataclass(frozen=True, slots=True)
 class RerankCall:
     """One server's dialect: where it is called, how it names the documents, and what else must be asked for.

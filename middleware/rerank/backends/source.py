@@ -11,6 +11,8 @@ from typing import Any
 
 from middleware.config import ModelSettings
 from middleware.errors import ModelUnavailable, RerankError
+from middleware.registry_manifest import find_damage, find_manifest
+from middleware.registry_reference import is_reference
 from middleware.rerank.backends.pair_tokenizer import PairTokenizer
 from middleware.rerank.heads import Head, read_head
 
@@ -99,7 +101,14 @@ def max_tokens(settings: ModelSettings, config: Mapping[str, Any]) -> int:
 
 
 def checked_source(source: str) -> str:
-    """The folder, expanded, or the hub name as it is. Raises ModelUnavailable for a folder that cannot be a model."""
+    """The folder, expanded, or the hub name as it is. Raises ModelUnavailable for a folder that cannot be a model.
+
+    Nor is a registered model that is not what was added: nothing is known of it, its measures least of all.
+    """
+    if is_reference(source):
+        raise ModelUnavailable(
+            f"{source}: led nowhere when it was looked up; es-rerank models list shows what there is"
+        )
     folder = Path(source).expanduser()
     if not folder.exists() and not source.startswith((".", "/", "~")):
         return source
@@ -107,6 +116,12 @@ def checked_source(source: str) -> str:
         raise ModelUnavailable(f"{source}: no config.json there; give the folder of a saved model, or a hub name")
     if not any(folder.glob("*.safetensors")):
         raise ModelUnavailable(f"{source}: no *.safetensors there; other weight formats can run code and are refused")
+    manifest = find_manifest(folder)
+    damage = find_damage(folder, manifest, additions=False) if manifest else []
+    if manifest and damage:
+        raise ModelUnavailable(
+            f"{manifest.label}: not what was added: {damage[0]}; add the model anew and promote that"
+        )
     return str(folder)
 
 
