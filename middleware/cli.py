@@ -20,6 +20,7 @@ from middleware.learning.commands import app as models_app
 from middleware.learning.evaluate_commands import evaluate
 from middleware.learning.fusion_commands import train_fusion
 from middleware.learning.train_commands import app as train_app
+from middleware.learning.tune_commands import tune
 from middleware.nodes.commands import app as node_app
 
 app = typer.Typer(
@@ -37,6 +38,7 @@ train_app.command("fusion")(train_fusion)
 app.add_typer(train_app, name="train")
 app.command()(demo)
 app.command()(evaluate)
+app.command()(tune)
 app.command("demo-catalog")(write_catalog)
 
 

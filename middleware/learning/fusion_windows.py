@@ -23,6 +23,7 @@ from middleware.learning.evaluate_searches import known_documents, read_ids
 from middleware.learning.judgments import Judgments
 from middleware.learning.shop import Shop, section_of
 from middleware.learning.shop_vectors import open_vectors
+from middleware.rerank.score_memory import ScoreMemory
 from middleware.search.document import parse_template
 from middleware.search.reasons import Reason
 from middleware.second_stage import Reader, SecondStage
@@ -103,8 +104,10 @@ def template_fields(settings: Settings, index: str) -> tuple[str, ...]:
 
 
 @contextmanager
-def open_source(shop: Shop, names: Sequence[str], fields: Sequence[str], id_field: str) -> Iterator[Source]:
-    """A source with the variant's model loaded, and the vectors' encoder where they are wanted.
+def open_source(
+    shop: Shop, names: Sequence[str], fields: Sequence[str], id_field: str, memory: ScoreMemory | None = None
+) -> Iterator[Source]:
+    """A source with the variant's model loaded, and the vectors' encoder where they are wanted; `memory`: of scores.
 
     Raises ConfigError for a name that is no feature, or without a model; CommandError where it cannot be loaded.
     """
@@ -124,7 +127,7 @@ def open_source(shop: Shop, names: Sequence[str], fields: Sequence[str], id_fiel
     collecting = settings.variants[shop.variant].model_copy(update={"fusion": _COLLECTING})
     settings = settings.model_copy(update={"variants": {**settings.variants, shop.variant: collecting}})
     with ExitStack() as stack:
-        engine = start_engine(model)
+        engine = start_engine(model, memory)
         stack.callback(engine.stop)
         readers = open_vectors(stack, shop, [variant])
         stage = SecondStage(settings, {variant.model or next(iter(settings.models)): engine}, readers)

@@ -52,6 +52,15 @@ class Judgments:
         lines = [f"judgments dropped: {count}, {why}" for why, count in self.dropped.items()]
         return lines + [f"judgments changed: {count}, {how}" for how, count in self.changed.items()]
 
+    def by_text(self) -> Mapping[str, Mapping[str, int]]:
+        """Query text -> document id -> grade; of queries with one text a document's highest grade counts."""
+        found: dict[str, dict[str, int]] = {}
+        for query, judged in self.qrels.items():
+            of_text = found.setdefault(self.queries[query], {})
+            for document, grade in judged.items():
+                of_text[document] = max(grade, of_text.get(document, 0))
+        return found
+
     def only(self, documents: Container[str], reason: str = NOT_IN_INDEX) -> Judgments:
         """Those of these documents; queries that lose all of theirs go. Raises CommandError where none is left."""
         kept = {

@@ -156,7 +156,7 @@ class Batches:
         return np.add.reduceat(lengths, self._encoded.starts[:-1]) // np.diff(self._encoded.starts)
 
     def _order(self) -> list[list[int]]:
-        rng = random.Random(f"{self._recipe.seed} {self._epoch}")
+        rng = random.Random(self._recipe.seed + (self._epoch << 32))
         order = rng.sample(range(self._count), self._count)
         stretch = _STRETCH * self._size
         alike: list[int] = []

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import cast
 
 import numpy as np
 
 from middleware.config import ModelSettings
 from middleware.learning.cascade import start_engine
 from middleware.learning.groups import Group
-from middleware.learning.teachers import CrossEncoderTeacher, Scorer, Step, question_of
+from middleware.learning.teachers import CrossEncoderTeacher, Step, question_of
 
 
 def ask_teachers(groups: Sequence[Group], teachers: Sequence[ModelSettings], step: Step) -> list[Group]:
@@ -24,7 +23,7 @@ def ask_teachers(groups: Sequence[Group], teachers: Sequence[ModelSettings], ste
     for teacher in teachers:
         engine = start_engine(teacher)
         try:
-            said.append(CrossEncoderTeacher(cast(Scorer, engine)).targets(questions, step))
+            said.append(CrossEncoderTeacher(engine).targets(questions, step))
         finally:
             engine.stop()
     return [

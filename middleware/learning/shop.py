@@ -16,7 +16,7 @@ from middleware.config import IndexSettings, Settings
 from middleware.errors import CommandError, ConfigError
 from middleware.experiments.assign import resolve
 from middleware.fusions import Fusion, load_fusions
-from middleware.search.document import parse_template, read_values
+from middleware.search.document import parse_template
 from middleware.search.first_stage import window_request
 from middleware.search.hits import SearchResponse, read_answer
 from middleware.search.plan import Plan, make_plan
@@ -71,20 +71,6 @@ class Shop:
         (found,) = read_answer(json.dumps(answer), is_multi=False).responses
         assert isinstance(found, SearchResponse)  # of a single search, what is not usable raises
         return plan, found
-
-    def document_texts(self, count: int, seed: int) -> list[str]:
-        """The document texts of `count` products drawn at random."""
-        section = section_of(self.index, self.settings)
-        template = parse_template(section.template)
-        chance = {"function_score": {"random_score": {"seed": seed, "field": "_seq_no"}}}
-        answer = self._ask(f"/{quote(self.index)}/_search", {"size": count, "query": chance})
-        texts = []
-        for hit in answer["hits"]["hits"]:
-            values = {path: read_values(hit.get("_source"), path) for path in template.fields}
-            texts.append(template.render(values, section.max_field_chars))
-        if not any(texts):
-            raise CommandError(f"no document of {self.index} has a field of the template {section.template}")
-        return [text for text in texts if text]
 
     @property
     def weights(self) -> Mapping[str, float]:

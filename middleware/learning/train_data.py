@@ -147,10 +147,7 @@ def _from_index(options: DataOptions, access: Access, step: Step) -> tuple[Seque
     if options.qrels:
         read = read_judgments(options.qrels, options.qrels_queries)
         notes += [str(read), *read.remarks()]
-        judgments, max_grade = (
-            {read.queries[query]: dict(grades) for query, grades in read.qrels.items()},
-            read.max_grade,
-        )
+        judgments, max_grade = read.by_text(), read.max_grade
     behaviour = Path(options.events) if options.events and Path(options.events).is_file() else options.events
     sources = Sources(
         judgments=judgments,

@@ -7,7 +7,7 @@ import gzip
 import pytest
 
 from middleware.errors import CommandError, ConfigError
-from middleware.learning.judgments import NO_TEXT, NOT_IN_INDEX, read_judgments
+from middleware.learning.judgments import NO_TEXT, NOT_IN_INDEX, Judgments, read_judgments
 
 
 @pytest.fixture
@@ -180,3 +180,9 @@ def test_the_judgments_of_chorus(shared_data):
     got = read_judgments(shared_data / "chorus" / "judgments_dev.csv")
     assert (len(got.qrels), got.grades.total(), got.max_grade) == (90, 2519, 3)
     assert not got.dropped
+
+
+def test_queries_of_one_text_are_one_query_to_learn_from():
+    qrels = {"1": {"a": 3, "b": 0}, "2": {"a": 1, "b": 2}, "3": {"a": 0}}
+    judgments = Judgments({"1": "lamp", "2": "lamp", "3": "desk"}, qrels, 3, "here")
+    assert judgments.by_text() == {"lamp": {"a": 3, "b": 2}, "desk": {"a": 0}}

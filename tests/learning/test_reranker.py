@@ -19,10 +19,12 @@ from middleware.config import ModelSettings  # noqa: E402
 from middleware.errors import CommandError, ConfigError  # noqa: E402
 from middleware.learning.reranker import CHECKPOINTS, RUN_FILE, TRAINING_FILE, Recipe, train_reranker  # noqa: E402
 from middleware.learning.reranker_base import TrainedParts, keep_layers, open_base  # noqa: E402
+from middleware.learning.reranker_batches import Batches, encode_groups  # noqa: E402
 from middleware.learning.reranker_checks import group_ndcg  # noqa: E402
 from middleware.learning.reranker_groups import usable_groups  # noqa: E402
 from middleware.learning.reranker_watch import check_steps, is_enough, read_points  # noqa: E402
 from middleware.rerank.backends import load_backend  # noqa: E402
+from middleware.rerank.backends.pair_tokenizer import PairTokenizer  # noqa: E402
 
 TRAINING, HELD_OUT = tiny_groups(150, 1), tiny_groups(30, 2)
 FREE = {"learning_rate": 2e-3, "frozen_words": False, "frozen_layers": 0, "precision": "fp32", "max_tokens": 32}
@@ -291,3 +293,36 @@ def test_bf16_comes_to_much_the_same(base, tmp_path):
     losses = [[point.loss for point in each.curve if point.loss] for each in (exact, mixed)]
     assert losses[1] == pytest.approx(losses[0], rel=0.2)
     assert losses[1] != losses[0]
+
+
+def test_the_trainer_does_what_a_plain_loop_does(base, tmp_path):
+    """AdamW, clipped gradients, rates that rise over the first tenth and then fall; pairs of two groups weigh more."""
+    training = [replace(group, weight=1.0 + 2.0 * (number < 2)) for number, group in enumerate(TRAINING[:30])]
+    _, found = quick(base, tmp_path, training=training, epochs=2, weight_decay=0.1)
+    recipe = Recipe(base=str(base), epochs=2, batch_size=16, weight_decay=0.1, **FREE)
+    model = open_base(recipe).train()
+    encoded = encode_groups(PairTokenizer(model.tokenizer, recipe.max_tokens), training)
+    batches = Batches(encoded, recipe)
+    matrices, vectors = ([each for each in model.parameters() if (each.ndim > 1) == many] for many in (True, False))
+    groups = [{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}]
+    optimizer, updates, update = torch.optim.AdamW(groups), 2 * len(batches), 0
+    warm_up = round(0.1 * updates)
+    for epoch in range(2):
+        batches.set_epoch(epoch)
+        for (share,) in batches:
+            rows = [row for (row,) in share.pieces]
+            (one,), places = encoded.passes(rows)
+            logits = model(one)["scores"].view(-1)[places]
+            losses = torch.nn.functional.binary_cross_entropy_with_logits(
+                logits, torch.tensor([float(encoded.targets[row]) for row in rows]), reduction="none"
+            )
+            (losses * torch.tensor(share.weights)).mean().backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            for group in optimizer.param_groups:
+                group["lr"] = 2e-3 * min((update + 1) / warm_up, (updates - update) / (updates - warm_up))
+            optimizer.step()
+            optimizer.zero_grad()
+            update += 1
+    for name, weight in model.model.state_dict().items():
+        if not name.endswith("key.bias"):  # without a gradient but rounding's
+            torch.testing.assert_close(found[name], weight, rtol=1e-3, atol=1e-4)
