@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from middleware.errors import ConfigError
-from middleware.features.words import comparable, split_words, word_id
+from middleware.features.words import word_set
 from middleware.fusion import FloatArray, rank
 from middleware.fusion_models import FusionModel
 from middleware.fusion_models.document import read_model
@@ -70,21 +71,48 @@ def scores_of(model: FusionModel) -> Scores:
 
 
 def split_folds(windows: Sequence[JudgedWindow], folds: int, seed: int) -> list[list[int]]:
-    """Places of the windows of each fold, as even as can be; queries of the same words are in the same one.
+    """Places of the windows of each fold, as even as can be; see find_families for what is in the same one.
 
-    Raises ConfigError where there are fewer different queries than folds.
+    Raises ConfigError where there are fewer families than folds.
     """
-    alike: dict[frozenset[int], list[int]] = {}
-    for place, window in enumerate(windows):
-        alike.setdefault(frozenset(map(word_id, split_words(comparable(window.query_text)))), []).append(place)
-    if not 2 <= folds <= len(alike):
-        raise ConfigError("--folds", folds, f"give a number from 2 to {len(alike)}, the different queries there are")
-    groups = list(alike.values())
-    np.random.default_rng(seed).shuffle(groups)
+    families = find_families([window.query_text for window in windows])
+    if not 2 <= folds <= len(families):
+        raise ConfigError("--folds", folds, f"give a number from 2 to {len(families)}, the unlike queries there are")
+    np.random.default_rng(seed).shuffle(families)
     found: list[list[int]] = [[] for _ in range(folds)]
-    for group in sorted(groups, key=len, reverse=True):
-        min(found, key=len).extend(group)
+    for family in sorted(families, key=len, reverse=True):
+        min(found, key=len).extend(family)
     return found
+
+
+def find_families(queries: Sequence[str]) -> list[list[int]]:
+    """Places of the queries of each family; one whose words are all in another's is in its family.
+
+    Words as word_set has them: laptop, laptops and bag for laptops are one family. What is learned of one of them is
+    true of the others, so that a fold with some of them is no test of a model that saw the rest.
+    """
+    words = [word_set(query) for query in queries]
+    having: defaultdict[int, list[int]] = defaultdict(list)
+    for place, mine in enumerate(words):
+        for word in mine:
+            having[word].append(place)
+    head = list(range(len(queries)))
+    for place, mine in enumerate(words):
+        rarest = min((having[word] for word in mine), key=len, default=())
+        for other in rarest:
+            if mine <= words[other]:
+                head[_head_of(head, other)] = _head_of(head, place)
+    families: defaultdict[int, list[int]] = defaultdict(list)
+    for place in range(len(queries)):
+        families[_head_of(head, place)].append(place)
+    return list(families.values())
+
+
+def _head_of(head: list[int], place: int) -> int:
+    while head[place] != place:
+        head[place] = head[head[place]]
+        place = head[place]
+    return place
 
 
 def cross_validate(
