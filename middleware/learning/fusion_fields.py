@@ -24,7 +24,7 @@ _LEAST_SHARE = 0.01
 _TEXTS = frozenset(("text", "keyword", "wildcard", "match_only_text", "search_as_you_type", "flattened"))
 # A field of longer texts is a description, in which nearly any word stands.
 _MOST_WORDS = 30
-_LEAST_ALIKE = 4
+_LEAST_ALIKE = 8
 # Of fewer values nobody can say that they are all different, or all the same.
 _ENOUGH = 20
 _NEARLY_ALL = 0.9
@@ -89,12 +89,18 @@ def read_mappings(shop: Shop) -> Mapped:
         mappings = index["mappings"]
         fields |= dict(_properties(mappings.get("properties", {}), ""))
         rules = (rule for entry in mappings.get("dynamic_templates", []) for rule in entry.values())
-        for rule in rules:
-            texts = rule.get("mapping", {}).get("type", "text") in _TEXTS and rule["mapping"].get("index", True)
-            for match in (rule.get("match"), rule.get("path_match")):
-                if isinstance(match, str) and texts and len(match) > 1 and match.endswith("*") and "{" not in match:
-                    patterns[match] = None
+        patterns |= dict.fromkeys(match for rule in rules for match in _texts_of(rule))
     return Mapped(fields, list(patterns))
+
+
+def _texts_of(rule: Mapping[str, Any]) -> list[str]:
+    """The name patterns of a dynamic template that maps texts, which may be searched."""
+    mapping = rule.get("mapping", {})
+    is_text = mapping.get("type") in _TEXTS and mapping.get("index", True) is not False
+    if not is_text or rule.get("match_pattern") == "regex":
+        return []
+    given = [rule[name] for name in ("match", "path_match") if isinstance(rule.get(name), str)]
+    return [match for match in given if match.endswith("*") and match.strip("*")]
 
 
 def _properties(properties: Mapping[str, Any], before: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

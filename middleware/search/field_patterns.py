@@ -30,11 +30,13 @@ def may_overlap(first: str, second: str) -> bool:
 
 def rests_inside(path: str, name: str) -> Iterator[str]:
     """What a path or pattern means inside an object called `name`; nothing where it means nothing there."""
-    if path.startswith(f"{name}."):
-        yield path[len(name) + 1 :]
-    for place, letter in enumerate(path):
-        if letter == "*" and compile_pattern(path[: place + 1]).fullmatch(f"{name}."):
-            yield path[place:]
+    if not is_pattern(path):
+        if path.startswith(f"{name}."):
+            yield path[len(name) + 1 :]
+        return
+    for end in range(1, len(path) + 1):
+        if compile_pattern(path[:end]).fullmatch(f"{name}."):
+            yield path[end - 1 :] if path[end - 1] == "*" else path[end:]
 
 
 def read_matching(document: Any, pattern: str) -> list[Any]:
