@@ -100,7 +100,13 @@ def make_fusion(shop: Shop, judgments: Judgments, wish: Wish, step: Step) -> Res
         looked,
         f"{found} of {judgments.grades.total()} judged documents are in their windows",
     ]
-    made_of = {
+    return Result({**document, "made_of": _made_of(shop, judgments, wish, windows, report)}, report, remarks)
+
+
+def _made_of(
+    shop: Shop, judgments: Judgments, wish: Wish, windows: Sequence[JudgedWindow], report: Report
+) -> dict[str, Any]:
+    return {
         "made": time.strftime("%Y-%m-%d"),
         "index": shop.index,
         "judgments": str(judgments),
@@ -113,7 +119,6 @@ def make_fusion(shop: Shop, judgments: Judgments, wish: Wish, step: Step) -> Res
         f"cross_validation, {wish.folds} folds": report.summary(),
         "training_queries": [window.query_text for window in windows],
     }
-    return Result({**document, "made_of": made_of}, report, remarks)
 
 
 def _features(shop: Shop, wish: Wish) -> list[str]:

@@ -84,8 +84,9 @@ def train_fusion(
     Every judged query is searched as the proxy would search it, and the features come from the proxy's own code. The
     proxy serves the file that comes out under variants.NAME.fusion.
 
-    The defaults are what did best by five-fold cross-validation on Chorus (scripts/bench_learning.py): there the words
-    found anywhere, attributes included, are worth most; the average of all kinds, or all features, gained nothing.
+    The defaults come from five-fold cross-validation on Chorus (scripts/bench_learning.py): nDCG@10 0.786, without
+    match 0.748, with all features 0.769; as the average of all kinds 0.778, as trees 0.762, as a network 0.781. Words
+    found anywhere, attributes included, are worth most there; more features or models gained nothing.
 
     Example:
 
