@@ -26,11 +26,12 @@ REPO = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPO))
 
 from bench_engine import CHORUS  # noqa: E402
-from bench_learning_stand import Stand, stand, words_of  # noqa: E402
+from bench_learning_stand import Stand, stand  # noqa: E402
 from bench_proxy import machine  # noqa: E402
 
 from middleware.fusion import FloatArray  # noqa: E402
 from middleware.learning.evaluation import Evaluation, compare_evaluations  # noqa: E402
+from middleware.learning.fusion import DEFAULT_MONOTONE, DEFAULT_UNJUDGED  # noqa: E402
 from middleware.learning.fusion_evaluation import (  # noqa: E402
     MEASURE,
     Quality,
@@ -38,19 +39,13 @@ from middleware.learning.fusion_evaluation import (  # noqa: E402
     cross_validate,
     elasticsearch,
     measure,
+    split_folds,
 )
 from middleware.learning.fusion_training import Recipe  # noqa: E402
 from middleware.learning.fusion_windows import JudgedWindow  # noqa: E402
 
 FOLDS = 5
-CHOSEN = ("cross_encoder", "first_stage", "vector_cosine_raw", "match", "coverage.title", "coverage.short_description")
-OTHERS = (
-    *("first_stage_rank", "first_stage_share", "vector_cosine", "phrase", "model_number", "brand_match"),
-    *("price_closeness", "price_level", "freshness", "match.title", "match.short_description", "phrase.title"),
-)
-MONOTONE = ("cross_encoder", "vector_cosine", "vector_cosine_raw")
-RECIPE = Recipe("linear", "listnet", MONOTONE, l2=0.03)
-UNJUDGED = 0.5
+RECIPE = Recipe(monotone=DEFAULT_MONOTONE)
 
 Folds = Sequence[Sequence[int]]
 Part = Callable[[Quality], Evaluation]
@@ -80,11 +75,11 @@ def main() -> None:
         sys.exit(f"{options.data} is not there: give --data, the folder of the Chorus catalogue and its judgments")
     print(machine())
     with stand(options.data, options.opensearch) as ready:
-        windows = judged_windows(ready, options)
-    bench = Bench(windows, [alike_apart(windows, seed) for seed in range(options.draws)])
+        windows, fields, names = judged_windows(ready, options)
+    bench = Bench(windows, [split_folds(windows, FOLDS, seed) for seed in range(options.draws)])
     baselines = without_judgments(bench)
-    chosen = bench.learned("fusion, learned", training(ready.fields, CHOSEN))
-    rows = [*baselines, chosen, *ablations(bench, ready.fields)]
+    chosen = bench.learned("fusion, learned", training(fields, names))
+    rows = [*baselines, chosen, *ablations(bench, fields, names)]
     print_table(rows, against=(baselines[0], baselines[2]))
     print_folds(bench, [baselines[0][0], baselines[2][0], chosen[0]])
 
@@ -100,29 +95,18 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def judged_windows(ready: Stand, options: argparse.Namespace) -> list[JudgedWindow]:
+def judged_windows(
+    ready: Stand, options: argparse.Namespace
+) -> tuple[list[JudgedWindow], Sequence[str], Sequence[str]]:
+    """The windows with all features, where words were looked for, and the features of the default."""
     judgments = ready.judgments()
     print(f"{judgments}\n")
     folder: Path = options.keep or ready.scratch / "taught"
     if not (folder / "model.safetensors").is_file():
         ready.teach(folder, options.invented, judgments, options.seed)
-    return ready.windows(folder, (*CHOSEN, *OTHERS), judgments)
-
-
-def alike_apart(windows: Sequence[JudgedWindow], seed: int) -> list[list[int]]:
-    """Places of the windows of each fold; a query whose words are all in another's is in the same fold."""
-    words = [words_of(window.query_text) for window in windows]
-    names = list(range(len(windows)))
-    for first, mine in enumerate(words):
-        for second, its in enumerate(words[:first]):
-            if mine <= its or its <= mine:
-                names = [names[second] if name == names[first] else name for name in names]
-    families = [[place for place, name in enumerate(names) if name == each] for each in sorted(set(names))]
-    np.random.default_rng(seed).shuffle(families)
-    folds: list[list[int]] = [[] for _ in range(FOLDS)]
-    for family in sorted(families, key=len, reverse=True):
-        min(folds, key=len).extend(family)
-    return folds
+    fields = ready.fields(judgments)
+    print(f"words are looked for in {', '.join(fields)}\n")
+    return ready.windows(folder, fields, judgments), fields, ready.features()
 
 
 def mixed(window: JudgedWindow, weights: Mapping[str, float]) -> FloatArray:
@@ -145,18 +129,21 @@ def without_judgments(bench: Bench) -> list[list[Quality]]:
     ]
 
 
-def training(fields: Sequence[str], names: Sequence[str], unjudged: float = UNJUDGED, kind: str = "linear") -> Training:
+def training(
+    fields: Sequence[str], names: Sequence[str], unjudged: float = DEFAULT_UNJUDGED, kind: str = "linear"
+) -> Training:
     return Training(replace(RECIPE, kind=kind, fields=fields), names, 3, unjudged)
 
 
-def ablations(bench: Bench, fields: Sequence[str]) -> list[list[Quality]]:
+def ablations(bench: Bench, fields: Sequence[str], names: Sequence[str]) -> list[list[Quality]]:
     """The learned fusion with one thing changed."""
     changed: list[tuple[str, Training]] = [
-        (f"- without {name}", training(fields, [other for other in CHOSEN if other != name])) for name in CHOSEN
+        (f"- without {name}", training(fields, [other for other in names if other != name])) for name in names
     ]
-    changed.append(("- with 12 more features", training(fields, (*CHOSEN, *OTHERS))))
-    changed += [(f"- unjudged hits weigh {weight:g}", training(fields, CHOSEN, weight)) for weight in (0, 0.1, 0.3, 1)]
-    changed += [(f"- {kind}", training(fields, CHOSEN, kind=kind)) for kind in ("network", "trees", "average")]
+    every = list(bench.windows[0].features)
+    changed.append((f"- with {len(every) - len(names)} more features", training(fields, every)))
+    changed += [(f"- unjudged hits weigh {weight:g}", training(fields, names, weight)) for weight in (0, 0.1, 0.3, 1)]
+    changed += [(f"- {kind}", training(fields, names, kind=kind)) for kind in ("network", "trees", "average")]
     return [bench.learned(name, each) for name, each in changed]
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import sys
 import tempfile
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -18,8 +16,16 @@ from middleware.catalog.client import Access, connect
 from middleware.catalog.prepare import PrepareOptions
 from middleware.catalog.product_vectors import TextSource, build_vectors
 from middleware.config import Settings
-from middleware.features.words import comparable, split_words, word_id
-from middleware.learning.fusion_windows import JudgedWindow, collect, in_index, open_source
+from middleware.features.words import word_set
+from middleware.learning.fusion_fields import choose_fields
+from middleware.learning.fusion_windows import (
+    JudgedWindow,
+    collect,
+    default_features,
+    in_index,
+    open_source,
+    possible_features,
+)
 from middleware.learning.judgments import Judgments, read_judgments
 from middleware.learning.make_groups import GroupOptions, Sources, make_groups
 from middleware.learning.reranker import train_reranker
@@ -33,15 +39,7 @@ INDEX = "bench-learning"
 WINDOW = 100
 TEMPLATE = "{title}[ | {brand}][ | {short_description}]"
 FIRST_STAGE = ("title^3", "name^2", "brand^2", "short_description", "attributes_text")
-_READ = ("title", "brand", "short_description")
-# An attribute that fewer products have is left out: each is a field that every hit has to bring.
-_LEAST_SHARE = 0.01
 MAX_TOKENS = 64
-
-
-def words_of(query_text: str) -> frozenset[int]:
-    """A query as its words, singular: those of `phones for gaming` and `gaming phone for` are the same."""
-    return frozenset(map(word_id, split_words(comparable(query_text))))
 
 
 def say(what: str, done: int = 0, steps: int = 0) -> None:
@@ -52,11 +50,10 @@ def say(what: str, done: int = 0, steps: int = 0) -> None:
 
 @dataclass(frozen=True)
 class Stand:
-    """A cluster at `url` that holds the catalogue and its vectors, and where words are looked for."""
+    """A cluster at `url` that holds the catalogue and its vectors."""
 
     url: str
     data: Path
-    fields: Sequence[str]
     scratch: Path
 
     def shop(self, model: str) -> Shop:
@@ -65,20 +62,29 @@ class Stand:
         form.write_text(json.dumps(first_stage()))
         return open_shop(settings(self.url, model), Access(), INDEX, form, WINDOW)
 
+    def features(self) -> list[str]:
+        """Those of which `train fusion` makes a model if nobody says."""
+        return default_features(self.shop("starter").settings, INDEX)
+
     def judgments(self) -> Judgments:
         """Those of the development set on products that there are."""
         return in_index(self.shop("starter"), read_judgments(self.data / "judgments_dev.csv"), "_id")
 
-    def windows(self, model: Path, names: Sequence[str], judgments: Judgments) -> list[JudgedWindow]:
-        """The judged searches with the features that the proxy makes of them."""
-        with open_source(self.shop(str(model)), names, self.fields, "_id") as source:
+    def fields(self, judgments: Judgments) -> Sequence[str]:
+        """Where `train fusion` looks for words if nobody says."""
+        return choose_fields(self.shop("starter"), list(judgments.queries.values()))
+
+    def windows(self, model: Path, fields: Sequence[str], judgments: Judgments) -> list[JudgedWindow]:
+        """The judged searches with all the features that the proxy makes of them."""
+        shop = self.shop(str(model))
+        with open_source(shop, possible_features(shop.settings, INDEX), fields, "_id") as source:
             return collect(source, judgments, say)
 
     def teach(self, folder: Path, invented: int, judgments: Judgments, seed: int) -> Path:
         """A cross-encoder that knows the catalogue alone: no judgment, and no query with the words of a judged one."""
         made = make_groups(self.shop("starter"), Sources(invented=invented), GroupOptions(seed=seed), say)
-        judged = {words_of(query) for query in judgments.queries.values()}
-        groups = [group for group in made.groups if words_of(group.query_text) not in judged]
+        judged = {word_set(query) for query in judgments.queries.values()}
+        groups = [group for group in made.groups if word_set(group.query_text) not in judged]
         print(f"{made}; {len(made.groups) - len(groups)} left out, for they ask what a judged query asks\n")
         recipe = Recipe(loss="kl", batch_size=64, max_tokens=MAX_TOKENS, seed=seed)
         train_reranker(groups, [], recipe, folder, lambda moment: say("training", moment.step, moment.steps))
@@ -101,7 +107,7 @@ def stand(data: Path, port: int | None) -> Iterator[Stand]:
         section = section_of(INDEX, settings(url, "starter"))
         source = TextSource(INDEX, parse_template(section.template), section.max_field_chars)
         print(f"{report.documents} products; {build_vectors(client, source, vectors, load_bi_encoder())}")
-        yield Stand(url, data, (*_READ, *frequent_attributes(data / "products.jsonl.gz")), scratch)
+        yield Stand(url, data, scratch)
 
 
 @contextmanager
@@ -110,16 +116,6 @@ def _node() -> Iterator[int]:
 
     with start_node("opensearch", heap="1g", die_with_us=True, quiet=True) as node:
         yield node.port
-
-
-def frequent_attributes(products: Path) -> list[str]:
-    """The text attributes of at least one product in a hundred; `attributes_text` is no part of a hit."""
-    counts: Counter[str] = Counter()
-    with gzip.open(products, "rt", encoding="utf-8") as lines:
-        for line in lines:
-            counts.update(name for name in json.loads(line) if name.startswith("attr_t_"))
-            counts[""] += 1
-    return [name for name, count in counts.items() if name and count >= _LEAST_SHARE * counts[""]]
 
 
 def first_stage() -> dict[str, Any]:

@@ -86,6 +86,35 @@ def test_what_a_model_wants_of_the_hits_is_asked_for_where_the_client_gets_less(
     assert set(less.plan(_source=["title"]).added_fields) == {"title", "brand"}
 
 
+PATTERN = linear({"cross_encoder": 1.0, "match": 1.0}, fields=["title", "attr_*"])
+
+
+def test_a_pattern_is_a_source_of_the_window_where_the_page_can_be_asked_apart() -> None:
+    case = Case(PATTERN, profiles=False)
+    assert case.plan().deferral is None  # the client gets all
+    for body in ({"_source": ["title"]}, {"_source": False, "fields": ["attr_size"]}):
+        plan = case.plan(**body)
+        sent = json.loads(window_request(case.request, [plan]).body)
+        assert {"title", "attr_*"} <= set(sent["_source"])
+        assert sent.get("fields") == body.get("fields")
+
+
+def test_a_pattern_is_asked_for_under_fields_where_the_page_cannot_be_asked_apart() -> None:
+    case = Case(PATTERN, profiles=False)
+    for body in ({"size": HITS}, {"profile": True}):
+        plan = case.plan(_source=["title"], **body)
+        assert plan.deferral is None
+        assert "attr_*" in json.loads(window_request(case.request, [plan]).body)["fields"]
+    mixed = case.plan(_source=["title"], profile=True, fields=["attr_size"])
+    assert "attr_*" not in mixed.added_fields  # one answer could not hold both
+
+
+def test_words_are_found_in_the_fields_that_a_pattern_means() -> None:
+    sources = [{"title": "phone", "attr_a": ["x", "RED"]}, {"title": "phone", "attr_b": "blue"}, {"title": "phones"}]
+    _, scored = Case(PATTERN).rerank(FakeEngine([0.5] * 3), respond(sources, [1.0] * 3))
+    assert scored.features["match"].tolist() == [1, 0.5, 0.5]
+
+
 def test_popularity_price_and_date_are_read_from_the_hits() -> None:
     weights = {"cross_encoder": 0.0, "popularity": 1.0, "freshness": 1.0, "price_closeness": 1.0}
     case = Case(linear(weights), features={"popularity": "sold", "date": "since"})

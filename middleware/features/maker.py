@@ -62,8 +62,8 @@ class PlainMaker:
 class FeatureMaker:
     """Makes the features called `names`. Thread-safe; holds the words of documents, so one serves all searches.
 
-    `fields` are those in which match and phrase look for words; default: those that `names` names. Raises ValueError
-    for a name that is no feature.
+    `fields` are those in which match and phrase look for words, names or patterns such as attr_t_*; default: those that
+    `names` names. Raises ValueError for a name that is no feature.
     """
 
     def __init__(self, names: Sequence[str], fields: Sequence[str] = ()) -> None:
@@ -76,7 +76,7 @@ class FeatureMaker:
         self.hit_fields = tuple(dict.fromkeys(_HIT_FIELDS[name] for name in names if name in _HIT_FIELDS))
         self.wants_profile = any(name in PROFILE_FEATURES for name in names)
         self.wants_vectors = any(name.startswith("vector_") for name in names)
-        self._matching = Matching(self.text_fields)
+        self._matching = Matching(self.text_fields, named)
 
     def make(self, evidence: Evidence) -> dict[str, FloatArray]:
         """See Maker. What there are no vectors for is left out."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 from middleware.features.words import comparable, model_tokens, stated_models, word_ids
 from middleware.fusion import FloatArray
 from middleware.rerank.text_memory import TextMemory
+from middleware.search.field_patterns import is_pattern
 
 Ids = NDArray[np.int64]
 
-# What comes later in a field says little, and would cost as much.
+# What comes later in a field says little, and would cost as much. A pattern stands for several fields.
 _MOST_WORDS = 128
-_MOST_CHARS = 12 * _MOST_WORDS
-# Measured on Chorus: 2 KB for a document of five fields, 16 KB for the longest there can be.
+_FIELDS_OF_A_PATTERN = 4
+_CHARS_PER_WORD = 12
+# Measured on Chorus: 2 KB for a document of five fields, 16 KB for the longest there can be; of a pattern 8 KB more.
 _DOCUMENTS = 4000
 _END = "\0"
 
@@ -27,7 +29,7 @@ _END = "\0"
 class _Document:
     """Sorted into segments, each without repetition: words and neighbours by field, all words, all neighbours, models.
 
-    `ids`: all of them one after the other; `lengths`: of each segment, shape (2 * fields + 3,).
+    `ids`: all of them one after the other; `lengths`: of each segment, shape (2 * told apart + 3,).
     """
 
     ids: Ids
@@ -35,10 +37,17 @@ class _Document:
 
 
 class Matching:
-    """The match features of some fields. Thread-safe; the words of a document are found once, by its content."""
+    """The match features of some fields. Thread-safe; the words of a document are found once, by its content.
 
-    def __init__(self, fields: Sequence[str]) -> None:
+    `apart`: those of which there are features of their own, default all; the others count in those of all fields.
+    """
+
+    def __init__(self, fields: Sequence[str], apart: Collection[str] | None = None) -> None:
         self._fields = tuple(fields)
+        self._apart = tuple(field for field in fields if apart is None or field in apart)
+        is_apart = [field in self._apart for field in self._fields]
+        limits = [_MOST_WORDS * (_FIELDS_OF_A_PATTERN if is_pattern(field) else 1) for field in self._fields]
+        self._limits = tuple(zip(is_apart, limits, strict=True))
         self._documents: TextMemory[_Document] = TextMemory(_DOCUMENTS)
 
     def features(self, query_text: str, values: Sequence[Mapping[str, Sequence[object]]]) -> dict[str, FloatArray]:
@@ -52,12 +61,12 @@ class Matching:
         neighbours = set(_neighbours(ordered))
         found, lengths = self._count(words | neighbours | models, values)
         columns: dict[str, FloatArray] = {}
-        for place, field in enumerate(self._fields):
+        for place, field in enumerate(self._apart):
             in_field, size = found[:, 2 * place], lengths[:, 2 * place]
             columns[f"match.{field}"] = in_field / max(len(words), 1)
             columns[f"coverage.{field}"] = in_field / np.maximum(size, 1)
             columns[f"phrase.{field}"] = found[:, 2 * place + bool(neighbours)] / max(len(neighbours or words), 1)
-        everywhere = 2 * len(self._fields)
+        everywhere = 2 * len(self._apart)
         columns["match"] = found[:, everywhere] / max(len(words), 1)
         columns["phrase"] = found[:, everywhere + bool(neighbours)] / max(len(neighbours or words), 1)
         stated = found[:, everywhere + 2] / max(len(models), 1)
@@ -78,22 +87,27 @@ class Matching:
         return found.astype(np.float64), lengths.astype(np.float64)
 
     def _text(self, values: Mapping[str, Sequence[object]]) -> str:
-        texts = [" ".join(map(str, values.get(field, ())))[:_MOST_CHARS] for field in self._fields]
+        texts = [
+            " ".join(map(str, values.get(field, ())))[: most * _CHARS_PER_WORD]
+            for field, (_, most) in zip(self._fields, self._limits, strict=True)
+        ]
         return _END.join([text.replace(_END, " ") for text in texts] if _END in "".join(texts) else texts)
 
     def _make(self, texts: Sequence[str]) -> Iterator[_Document]:
-        return (_make_document(comparable(text)) for text in texts)
+        return (_make_document(comparable(text), self._limits) for text in texts)
 
 
-def _make_document(text: str) -> _Document:
+def _make_document(text: str, limits: Sequence[tuple[bool, int]]) -> _Document:
+    """`limits`: of each field whether it is told apart, and its most words."""
     segments: list[set[int]] = []
     words: set[int] = set()
     neighbours: set[int] = set()
-    for field in text.split(_END):
-        ordered = word_ids(field)[:_MOST_WORDS]
-        segments += [set(ordered), set(_neighbours(ordered))]
-        words |= segments[-2]
-        neighbours |= segments[-1]
+    for field, (is_apart, most) in zip(text.split(_END), limits, strict=True):
+        ordered = word_ids(field)[:most]
+        found, pairs = set(ordered), set(_neighbours(ordered))
+        segments += [found, pairs] if is_apart else []
+        words |= found
+        neighbours |= pairs
     segments += [words, neighbours, {hash(token) for token in stated_models(text.replace(_END, f" {_END} "))}]
     lengths = np.array([len(segment) for segment in segments], dtype=np.intp)
     ids = np.fromiter((each for segment in segments for each in segment), np.int64, int(lengths.sum()))

@@ -55,6 +55,11 @@ def word_ids(text: str) -> list[int]:
     return [word_id(word) for word in split_words(text)]
 
 
+def word_set(text: str) -> frozenset[int]:
+    """What a text says, whatever the order and the plurals: `phones for gaming` and `gaming phone for` are the same."""
+    return frozenset(word_ids(comparable(text)))
+
+
 def model_tokens(text: str) -> list[str]:
     """The tokens of a `comparable` text that have digits and letters, without hyphens and the like: wh-1000xm4."""
     tokens = (_SEPARATORS.sub("", compound) for compound in _COMPOUND.findall(text))

@@ -27,6 +27,7 @@ from middleware.learning.fusion_evaluation import (
     scores_of,
     split_folds,
 )
+from middleware.learning.fusion_fields import choose_fields
 from middleware.learning.fusion_report import Report
 from middleware.learning.fusion_rows import make_rows, matrix
 from middleware.learning.fusion_training import AVERAGE, KINDS, Recipe, train
@@ -34,10 +35,10 @@ from middleware.learning.fusion_windows import (
     JudgedWindow,
     Step,
     collect,
+    default_features,
     in_index,
     open_source,
     possible_features,
-    template_fields,
 )
 from middleware.learning.judgments import Judgments
 from middleware.learning.shop import Shop
@@ -46,12 +47,17 @@ DEFAULT_MONOTONE = ("cross_encoder", "vector_cosine", "vector_cosine_raw")
 DEFAULT_UNJUDGED = 0.5
 """By five-fold cross-validation on the Chorus judgments; what it trades is told in the README."""
 
+ALL = "all"
+
 _SLOPE_STEP = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is asked of a training; empty `features` and `fields`: all that the index offers, the template's."""
+    """What is asked of a training; empty `features` and `fields`: default_features and choose_fields.
+
+    Among `features`, ALL stands for all that the index offers; `fields` may be patterns.
+    """
 
     recipe: Recipe
     features: Sequence[str] = ()
@@ -78,8 +84,8 @@ def make_fusion(shop: Shop, judgments: Judgments, wish: Wish, step: Step) -> Res
     Raises ConfigError for options that do not fit, CommandError, with counts, where nothing can be learned.
     """
     judgments = in_index(shop, judgments, wish.id_field)
-    fields = wish.fields or template_fields(shop.settings, shop.index)
-    names = wish.features or possible_features(shop.settings, shop.index, fields)
+    fields = wish.fields or choose_fields(shop, list(judgments.queries.values()))
+    names = _features(shop, wish)
     unknown = set(wish.recipe.monotone) - set(names) - set(DEFAULT_MONOTONE)
     if unknown:
         raise ConfigError("--monotone", ", ".join(sorted(unknown)), f"name features of the model: {', '.join(names)}")
@@ -88,8 +94,19 @@ def make_fusion(shop: Shop, judgments: Judgments, wish: Wish, step: Step) -> Res
     training = Training(replace(wish.recipe, fields=fields), names, judgments.max_grade, wish.unjudged)
     report, document = learn(windows, training, wish, shop.weights, step)
     found = sum(int(np.isfinite(window.grades).sum()) for window in windows)
-    remarks = [*judgments.remarks(), f"{found} of {judgments.grades.total()} judged documents are in their windows"]
-    made_of = {
+    looked = f"words are looked for in {', '.join(fields)}"
+    remarks = [
+        *judgments.remarks(),
+        looked,
+        f"{found} of {judgments.grades.total()} judged documents are in their windows",
+    ]
+    return Result({**document, "made_of": _made_of(shop, judgments, wish, windows, report)}, report, remarks)
+
+
+def _made_of(
+    shop: Shop, judgments: Judgments, wish: Wish, windows: Sequence[JudgedWindow], report: Report
+) -> dict[str, Any]:
+    return {
         "made": time.strftime("%Y-%m-%d"),
         "index": shop.index,
         "judgments": str(judgments),
@@ -102,7 +119,13 @@ def make_fusion(shop: Shop, judgments: Judgments, wish: Wish, step: Step) -> Res
         f"cross_validation, {wish.folds} folds": report.summary(),
         "training_queries": [window.query_text for window in windows],
     }
-    return Result({**document, "made_of": made_of}, report, remarks)
+
+
+def _features(shop: Shop, wish: Wish) -> list[str]:
+    if not wish.features:
+        return default_features(shop.settings, shop.index)
+    every = possible_features(shop.settings, shop.index)
+    return list(dict.fromkeys(name for given in wish.features for name in (every if given == ALL else (given,))))
 
 
 def learn(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from middleware.errors import ConfigError
-from middleware.features.words import comparable, split_words, word_id
+from middleware.features.words import word_set
 from middleware.fusion import FloatArray, rank
 from middleware.fusion_models import FusionModel
 from middleware.fusion_models.document import read_model
@@ -70,21 +71,50 @@ def scores_of(model: FusionModel) -> Scores:
 
 
 def split_folds(windows: Sequence[JudgedWindow], folds: int, seed: int) -> list[list[int]]:
-    """Places of the windows of each fold, as even as can be; queries of the same words are in the same one.
+    """Places of the windows of each fold, as even as can be; see find_families for what is in the same one.
 
     Raises ConfigError where there are fewer different queries than folds.
     """
-    alike: dict[frozenset[int], list[int]] = {}
-    for place, window in enumerate(windows):
-        alike.setdefault(frozenset(map(word_id, split_words(comparable(window.query_text)))), []).append(place)
-    if not 2 <= folds <= len(alike):
-        raise ConfigError("--folds", folds, f"give a number from 2 to {len(alike)}, the different queries there are")
-    groups = list(alike.values())
-    np.random.default_rng(seed).shuffle(groups)
+    families = find_families([window.query_text for window in windows], len(windows) // folds)
+    if not 2 <= folds <= len(families):
+        raise ConfigError("--folds", folds, f"give a number from 2 to {len(families)}, the different queries there are")
+    np.random.default_rng(seed).shuffle(families)
     found: list[list[int]] = [[] for _ in range(folds)]
-    for group in sorted(groups, key=len, reverse=True):
-        min(found, key=len).extend(group)
+    for family in sorted(families, key=len, reverse=True):
+        min(found, key=len).extend(family)
     return found
+
+
+def find_families(queries: Sequence[str], most: int) -> list[list[int]]:
+    """Places of the queries of each family; one whose words (word_set) are all in another's is in its family.
+
+    Laptop, laptops and bag for laptops are one: what is learned of one of them is true of the others, so that a fold
+    with some of them is no test of a model that saw the rest. Among many queries words such as `red` link nearly all;
+    so the closest come together first, and beyond `most` only those of the very same words.
+    """
+    words = [word_set(query) for query in queries]
+    families = {place: [place] for place in range(len(queries))}
+    family_of = list(range(len(queries)))
+    for difference, place, other in sorted(_contained(words)):
+        mine, its = family_of[place], family_of[other]
+        if mine == its or (difference and len(families[mine]) + len(families[its]) > most):
+            continue
+        for member in families[its]:
+            family_of[member] = mine
+        families[mine] += families.pop(its)
+    return sorted(map(sorted, families.values()))
+
+
+def _contained(words: Sequence[frozenset[int]]) -> Iterator[tuple[int, int, int]]:
+    """Pairs of places, where all words of the first are in the second; before them how many more the second has."""
+    having: defaultdict[int, list[int]] = defaultdict(list)
+    for place, mine in enumerate(words):
+        for word in mine:
+            having[word].append(place)
+    for place, mine in enumerate(words):
+        for other in min((having[word] for word in mine), key=len, default=()):
+            if other != place and mine <= words[other]:
+                yield len(words[other]) - len(mine), place, other
 
 
 def cross_validate(

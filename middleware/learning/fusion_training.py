@@ -35,7 +35,7 @@ class Recipe:
     loss: str = "listnet"
     monotone: Sequence[str] = ()
     fields: Sequence[str] = ()
-    l2: float = 0.1
+    l2: float = 0.03
     units: int = 8
     seed: int = 0
 

@@ -85,17 +85,25 @@ class Source:
         return JudgedWindow(query_id, query_text, ids, outcome.features, grades, judged)
 
 
-def possible_features(settings: Settings, index: str, fields: Sequence[str]) -> list[str]:
+def possible_features(settings: Settings, index: str) -> list[str]:
     """What there is in this index to make features of; those of a profile, who judges nothing, are left out."""
     section = section_of(index, settings)
     names = ["cross_encoder", "first_stage", "first_stage_share", "first_stage_rank"]
     names += ["vector_cosine", "vector_cosine_raw"] if section.vectors else []
     names += ["match", "phrase", "model_number"]
+    fields = template_fields(settings, index)
     names += [f"{kind}.{field}" for field in fields for kind in ("match", "coverage", "phrase")]
     names += ["brand_match"] if section.features.brand else []
     names += ["popularity"] if section.features.popularity else []
     names += ["price_closeness", "price_level"] if section.features.price else []
     return names + (["freshness"] if section.features.date else [])
+
+
+def default_features(settings: Settings, index: str) -> list[str]:
+    """The few that did as well as all on Chorus, or better: see scripts/bench_learning.py."""
+    vectors = ["vector_cosine_raw"] if section_of(index, settings).vectors else []
+    coverage = [f"coverage.{field}" for field in template_fields(settings, index)]
+    return ["cross_encoder", "first_stage", *vectors, "match", *coverage]
 
 
 def template_fields(settings: Settings, index: str) -> tuple[str, ...]:

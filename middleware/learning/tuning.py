@@ -149,7 +149,7 @@ def prepare(shop: Shop, judgments: Judgments, options: Options) -> Data:
 def _space(shop: Shop, own: ResolvedVariant, options: Options) -> Space:
     trained = _trained(own)
     fields = (trained.fields if trained else ()) or template_fields(shop.settings, shop.index)
-    features = possible_features(shop.settings, shop.index, fields)
+    features = possible_features(shop.settings, shop.index)
     left_by = ablations(features)
     trains = "reranker" in options.what
     base = base_recipe(shop.settings.find_model(own.model), options.base, options.seed) if trains else None

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from middleware.search.added_fields import SOURCE_PARAMETERS, has_top_hits, must_not_add
+from middleware.search.added_fields import SOURCE_PARAMETERS, adds_patterns, has_top_hits, must_not_add
 from middleware.search.hits import Hit
 from middleware.search.reasons import Reason
 
@@ -53,8 +53,9 @@ def choose_deferral(
     if ("rescore" in body and (explained or hidden)) or "retriever" in body or body.get("profile") in _TRUE:
         return Reason.STORED_FIELDS_NONE if hidden else None
     # A field asked for as a stored one cannot be asked for beside it, and need not be stored.
-    apart = stored is not None or must_not_add(body, parameters)
+    apart = stored is not None or must_not_add(body, parameters, fields)
     heavy = explained or any(body.get(name) for name in ("highlight", "script_fields")) or _has_inner_hits(body)
+    heavy = heavy or adds_patterns(body, parameters, fields)
     return Deferral(tuple(fields)) if apart or (heavy and page_size < window) else None
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from middleware.search.field_patterns import is_pattern, read_matching
 from middleware.search.json_text import replace_lone_surrogates
 
 _TOKEN = re.compile(r"(\{[^{}\[\]]*\}|[\[\]{}])")
@@ -109,7 +110,12 @@ def template_of(fields: Sequence[str]) -> Template | None:
 
 
 def read_values(document: Any, path: str) -> list[Any]:
-    """Scalar values at a dotted path of a `_source` or of a hit's `fields`, through objects, arrays and dotted keys."""
+    """Scalar values at a dotted path of a `_source` or of a hit's `fields`, through objects, arrays and dotted keys.
+
+    Of a pattern those of all fields that match.
+    """
+    if is_pattern(path):
+        return read_matching(document, path)
     if isinstance(document, dict) and "." not in path:
         value = document.get(path)
         if value is None:

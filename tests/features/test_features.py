@@ -194,6 +194,22 @@ def test_only_what_is_wanted_is_made_and_asked_for():
     assert set(few.make(evidence([], []))) == {"first_stage"}
 
 
+def test_fields_that_are_not_told_apart_count_in_those_of_all_fields():
+    hits = [{"title": ["phone"], "attr_*": ["a red", "case"]}, {"title": ["a red phone"], "attr_*": []}]
+    alone = Matching(["title", "attr_*"], ["title"]).features("red phone case", hits)
+    every = Matching(["title", "attr_*"]).features("red phone case", hits)
+    assert {name: every[name].tolist() for name in alone} == {name: each.tolist() for name, each in alone.items()}
+    assert set(every) - set(alone) == {"match.attr_*", "coverage.attr_*", "phrase.attr_*"}
+    assert alone["match"].tolist() == [1, pytest.approx(2 / 3)]
+    assert alone["match.title"].tolist() == pytest.approx([1 / 3, 2 / 3])
+
+
+def test_a_pattern_may_hold_the_words_of_several_fields():
+    words = [f"w{number}" for number in range(400)]
+    for field, found in (("title", 0), ("attr_*", 1)):
+        assert Matching([field]).features("w300", [{field: [" ".join(words)]}])["match"].tolist() == [found]
+
+
 def test_hand_set_weights_read_what_they_did_before_and_the_cosine_where_it_counts():
     hits = evidence([{}] * 3, [])
     assert set(PlainMaker(wants_vectors=False).make(hits)) == {"first_stage"}

@@ -27,7 +27,6 @@ pytestmark = pytest.mark.integration
 
 DOCUMENTS, WINDOW = 120, 40
 QUERIES = [f"{first} {second}" for first in WORDS[:5] for second in ("phone", "case")]
-FIELDS = ("title", "brand", "notes")
 
 
 def documents():
@@ -41,6 +40,9 @@ def documents():
             "price": {"shop": rng.randint(1, 500)},
             "sold": rng.randint(0, 1000),
             "since": f"20{rng.randint(10, 25)}-0{rng.randint(1, 9)}-11",
+            f"attr_t_{number % 7}": rng.choice(WORDS),
+            f"attr_t_{number % 5}_more": [rng.choice(WORDS), "phone"],
+            f"attr_n_{number % 20}": number,
         } | ({"sku": f"RX-{number}"} if number % 2 else {})
 
 
@@ -93,7 +95,7 @@ def run(folder, configuration, index, qrels, *more):
     path = folder / "rerank.yml"
     path.write_text(yaml.safe_dump(configuration))
     command = [sys.executable, "-m", "middleware", "train", "fusion", "--config", str(path), "--index", index]
-    command += ["--qrels", str(qrels), "--field", "title", "--field", "brand", "--field", "notes", *more]
+    command += ["--qrels", str(qrels), *more]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment)
 
@@ -113,6 +115,7 @@ def trained(configuration, index, folder, qrels):
         "--model",
         "average",
         "--no-ablate",
+        *("--feature", "all", "--feature", "match.notes", "--feature", "coverage.notes"),
     )
     assert done.returncode == 0, done.stderr
     return done, output
@@ -141,6 +144,8 @@ def test_the_command_counts_compares_and_writes(trained, index) -> None:
     assert document["kind"] == "average"
     assert document["made_of"]["index"] == index
     assert {"popularity", "freshness", "price_level", "match.notes", "cross_encoder"} <= set(document["features"])
+    assert document["fields"] == ["title", "brand", "attr_t_*", "notes"]
+    assert "words are looked for in title, brand, attr_t_*, notes" in done.stderr
     assert document["made_of"]["cross_validation, 2 folds"].keys() == rows.keys() - {
         "what sets the hits of a search apart"
     }
@@ -193,15 +198,32 @@ def test_features_made_offline_are_those_that_were_served(proxy, trained, config
                 assert values == pytest.approx(logged[name], abs=1e-9, rel=0), name
     varied = {name for name, values in logged.items() if np.ptp(values) > 0}
     assert {"cross_encoder", "first_stage", "match.title", "coverage.notes", "popularity", "freshness"} <= varied
+    assert (window.features["match"] > np.maximum(window.features["match.title"], window.features["match.notes"])).any()
 
 
-def test_clients_get_nothing_of_what_only_the_model_reads(proxy, upstream_url, index) -> None:
-    body = {"query": {"match": {"title": QUERIES[0]}}, "size": 5, "_source": ["title"]}
+@pytest.mark.parametrize("more", [{}, {"size": WINDOW}, {"profile": True}, {"fields": ["attr_t_1*"]}])
+def test_clients_get_nothing_of_what_only_the_model_reads(proxy, upstream_url, index, more) -> None:
+    body = {"query": {"match": {"title": QUERIES[0]}}, "size": 5, "_source": ["title"], **more}
     answer = call(f"{proxy.url}/{index}/_search", body)
     assert answer.headers["X-Rerank"] == "applied"
+    direct = call(f"{upstream_url}/{index}/_search", {**body, "size": 2 * WINDOW}).json["hits"]["hits"]
+    as_asked = {hit["_id"]: {**hit, "_score": None} for hit in direct}
     for hit in answer.json["hits"]["hits"]:
-        assert set(hit) == {"_index", "_type", "_id", "_score", "_source"} & set(hit) | {"_source"}
-        assert set(hit["_source"]) == {"title"}
+        assert {**hit, "_score": None} == as_asked[hit["_id"]]
+    whole = call(f"{proxy.url}/{index}/_search", {"query": body["query"], "size": body["size"]}).json["hits"]["hits"]
+    assert [hit["_id"] for hit in answer.json["hits"]["hits"]] == [hit["_id"] for hit in whole]
+
+
+def test_the_default_is_a_linear_model_of_few_features(configuration, index, folder, qrels) -> None:
+    output = folder / "default.json"
+    done = run(folder, configuration, index, qrels, "--output", str(output), "--folds", "2", "--no-ablate")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(output.read_text())
+    assert document["kind"] == "linear"
+    assert document["features"] == ["cross_encoder", "first_stage", "match", "coverage.title", "coverage.brand"]
+    narrow = run(folder, configuration, index, qrels, "--output", str(output), "--field", "attr_t_*", "--no-ablate")
+    assert narrow.returncode == 0, narrow.stderr
+    assert json.loads(output.read_text())["fields"] == ["attr_t_*"]
 
 
 def test_a_variant_with_weights_of_its_own_is_fused_by_them(proxy, index) -> None:

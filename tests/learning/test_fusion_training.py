@@ -18,6 +18,7 @@ from middleware.learning.fusion_evaluation import (
     ablations,
     cross_validate,
     elasticsearch,
+    find_families,
     importances,
     measure,
     scores_of,
@@ -188,11 +189,39 @@ def test_folds_hold_every_query_once_and_its_likes_together(windows) -> None:
     assert sorted(place for fold in folds for place in fold) == list(range(24))
     assert max(map(len, folds)) - min(map(len, folds)) <= 1
     fold_of = {place: number for number, fold in enumerate(folds) for place in fold}
-    assert fold_of[0] == fold_of[1]
-    assert fold_of[2] == fold_of[3]
+    assert len({fold_of[place] for place in range(4)}) == 1
     assert folds == split_folds(all_, 5, seed=1) != split_folds(all_, 5, seed=2)
     with pytest.raises(ConfigError, match="--folds"):
         split_folds(windows[:3], 5, seed=0)
+
+
+def test_queries_whose_words_are_all_in_anothers_are_a_family() -> None:
+    queries = [
+        "laptop",
+        "red shoe",
+        "laptop bag",
+        "phone",
+        "bags for laptops",
+        "the shoes",
+        "Shoes",
+        "?",
+        "!",
+        "phones x",
+    ]
+    families = {tuple(queries[place] for place in family) for family in find_families(queries, 3)}
+    assert families == {
+        ("laptop", "laptop bag", "bags for laptops"),
+        ("red shoe", "the shoes", "Shoes"),
+        ("phone", "phones x"),
+        ("?",),
+        ("!",),
+    }
+    linked = ["red shoe", "red", "red phone", "phone case", "phone", "Shoes red", "case"]
+    sizes = sorted(map(len, find_families(linked, 3)))
+    assert sum(sizes) == len(linked)
+    assert sizes[-1] <= 3
+    assert [0, 5] in find_families(linked, 1)
+    assert len(find_families(linked, 7)) == 1
 
 
 def test_no_window_is_scored_by_a_model_that_saw_it(windows, monkeypatch) -> None:
