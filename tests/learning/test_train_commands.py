@@ -19,6 +19,7 @@ from middleware.config import ModelSettings  # noqa: E402
 from middleware.errors import CommandError, ConfigError  # noqa: E402
 from middleware.learning.groups import read_groups, write_groups  # noqa: E402
 from middleware.learning.reranker_compression import compress  # noqa: E402
+from middleware.learning.reranker_groups import usual_loss  # noqa: E402
 from middleware.learning.reranker_teaching import ask_teachers  # noqa: E402
 from middleware.learning.train_data import DataOptions  # noqa: E402
 from middleware.rerank.backends import load_backend  # noqa: E402
@@ -130,7 +131,7 @@ def test_a_killed_command_goes_on_with_the_groups_it_had(base, groups, tmp_path)
     ("options", "message"),
     [
         ([], "--groups FILE, or --config rerank.yml with --qrels"),
-        (["--config", "rerank.yml"], "--groups FILE, or --config rerank.yml with --qrels"),
+        (["--config", "rerank.yml", "--invent", "0"], "--groups FILE, or --config rerank.yml with --qrels"),
         (["--groups", "missing.jsonl"], "missing.jsonl"),
         (["--groups", "missing.jsonl", "--invent", "5"], "not both"),
         (["--groups", "missing.jsonl", "--loss", "hinge"], "name one of bce"),
@@ -158,3 +159,25 @@ def test_options_are_kept_as_json_and_found_again():
     from middleware.learning.train_data import _spelled
 
     assert _spelled(options) == json.loads(json.dumps(_spelled(options)))
+
+
+def test_queries_are_invented_where_nothing_but_an_index_is_given():
+    alone = DataOptions(config=Path("rerank.yml"))
+    assert (alone.has_index_alone, alone.invented) == (True, 2000)
+    for given in ({"qrels": Path("q.csv")}, {"events": "log"}, {"queries": Path("q.txt")}, {"invent": 30}):
+        options = DataOptions(config=Path("rerank.yml"), **given)
+        assert (options.has_index_alone, options.invented) == (False, given.get("invent", 0))
+    assert DataOptions(groups=Path("g.jsonl"), config=Path("rerank.yml")).invented == 0
+
+
+def test_the_usual_loss_is_that_of_most_targets(base, tmp_path):
+    """Of 40 groups with targets of 0 and 1 some are made soft; the command trains with what that asks for."""
+    hard = [replace(group, targets=tuple(float(t >= 0.5) for t in group.targets)) for group in tiny_groups(40, 5)]
+    soft = [replace(group, targets=tuple(0.1 + 0.8 * t for t in group.targets)) for group in hard]
+    assert usual_loss(hard) == usual_loss([*hard, *soft[:30]]) == usual_loss([]) == "bce"
+    assert usual_loss(soft) == usual_loss([*hard[:30], *soft]) == "kl-bce"
+    path = tmp_path / "groups.jsonl"
+    write_groups(path, soft)
+    done = run("--groups", path, "--base", base, "--held-out", 0, "--output", tmp_path / "m", *QUICK)
+    assert done.exit_code == 0, done.output
+    assert json.loads((tmp_path / "m/training.json").read_text())["recipe"]["loss"] == "kl-bce"
