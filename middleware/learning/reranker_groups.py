@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 
 from middleware.errors import CommandError
 from middleware.learning.groups import Group
-from middleware.learning.reranker_recipe import Loss
 
 ONE_CLASS = "with the same target for every document"
 
@@ -39,15 +38,6 @@ def check_training(kept: Sequence[Group], dropped: Mapping[str, int]) -> None:
             f"nothing to learn from: all {count} documents of {len(kept)} groups have the target {targets.pop():g}; "
             "give documents that are not relevant, too, such as judged 0 or mined from the index"
         )
-
-
-def usual_loss(groups: Sequence[Group]) -> Loss:
-    """What to learn such targets with where nobody says: kl-bce where they are soft, most neither 0 nor 1; else bce.
-
-    COMPARED
-    """
-    targets = [target for group in groups for target in group.targets]
-    return "kl-bce" if 2 * sum(0 < target < 1 for target in targets) > len(targets) else "bce"
 
 
 def describe(dropped: Mapping[str, int]) -> str:

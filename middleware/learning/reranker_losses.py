@@ -76,7 +76,9 @@ def kl_and_bce(logits: Any, targets: Any, temperature: float = 1.0) -> Any:
     """`kl` + half the mean binary cross-entropy: the first orders a group, the second keeps scores probabilities.
 
     KL alone does not feel a constant that is added to all of a group's logits, so its scores compare within a query
-    alone.
+    alone. bce stays the default: after one epoch on 555 queries invented from Chorus, 12 hits each, nDCG@10 over the
+    first 40 hits of the judged queries, unjudged ones as 0 and judged ones only, was 0.695 and 0.804 with it, 0.685 and
+    0.793 with kl-bce; on 277 queries 0.677 and 0.789, 0.670 and 0.798, and 0.665 and 0.792 with kl.
     """
     import torch
 

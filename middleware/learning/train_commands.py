@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -53,8 +52,8 @@ def train_cross_encoder(
     loss: Annotated[
         str | None,
         typer.Option(
-            help="bce, ranknet, listnet, listmle, lambdaloss, margin-mse, kl, kl-bce; default: margin-mse with "
-            "--teacher, else kl-bce where most targets are neither 0 nor 1, else bce."
+            help="bce, ranknet, listnet, listmle, lambdaloss, margin-mse, kl, kl-bce; default: bce, with --teacher "
+            "margin-mse."
         ),
     ] = None,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the groups.")] = _DEFAULT.epochs,
@@ -98,7 +97,6 @@ def train_cross_encoder(
     from middleware.catalog.client import Access
     from middleware.learning.reranker import train_reranker
     from middleware.learning.reranker_compression import compress
-    from middleware.learning.reranker_groups import usual_loss
     from middleware.learning.train_data import DataOptions, open_processes, read_data, teachers_of
 
     teachers = tuple(teacher or ())
@@ -142,8 +140,6 @@ def train_cross_encoder(
     with _progress(console) as (step, show):
         data = read_data(options, output, Access(user, password, api_key), step)
         console.print(data.origin, highlight=False, markup=False)
-        if loss is None and not teachers:
-            recipe = replace(recipe, loss=usual_loss(data.training))
         trained = train_reranker(data.training, data.held_out, recipe, output, show)
         found = (
             compress(output, teachers_of(options), data.held_out, max_tokens, step) if teachers and is_first else None

@@ -19,7 +19,6 @@ from middleware.config import ModelSettings  # noqa: E402
 from middleware.errors import CommandError, ConfigError  # noqa: E402
 from middleware.learning.groups import read_groups, write_groups  # noqa: E402
 from middleware.learning.reranker_compression import compress  # noqa: E402
-from middleware.learning.reranker_groups import usual_loss  # noqa: E402
 from middleware.learning.reranker_teaching import ask_teachers  # noqa: E402
 from middleware.learning.train_data import DataOptions  # noqa: E402
 from middleware.rerank.backends import load_backend  # noqa: E402
@@ -168,16 +167,3 @@ def test_queries_are_invented_where_nothing_but_an_index_is_given():
         options = DataOptions(config=Path("rerank.yml"), **given)
         assert (options.has_index_alone, options.invented) == (False, given.get("invent", 0))
     assert DataOptions(groups=Path("g.jsonl"), config=Path("rerank.yml")).invented == 0
-
-
-def test_the_usual_loss_is_that_of_most_targets(base, tmp_path):
-    """Of 40 groups with targets of 0 and 1 some are made soft; the command trains with what that asks for."""
-    hard = [replace(group, targets=tuple(float(t >= 0.5) for t in group.targets)) for group in tiny_groups(40, 5)]
-    soft = [replace(group, targets=tuple(0.1 + 0.8 * t for t in group.targets)) for group in hard]
-    assert usual_loss(hard) == usual_loss([*hard, *soft[:30]]) == usual_loss([]) == "bce"
-    assert usual_loss(soft) == usual_loss([*hard[:30], *soft]) == "kl-bce"
-    path = tmp_path / "groups.jsonl"
-    write_groups(path, soft)
-    done = run("--groups", path, "--base", base, "--held-out", 0, "--output", tmp_path / "m", *QUICK)
-    assert done.exit_code == 0, done.output
-    assert json.loads((tmp_path / "m/training.json").read_text())["recipe"]["loss"] == "kl-bce"
