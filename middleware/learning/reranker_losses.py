@@ -1,4 +1,4 @@
-"""What is wrong with a model's scores of a group, as one number: seven losses behind one switch.
+"""What is wrong with a model's scores of a group, as one number: eight losses behind one switch.
 
 RankNet (Burges et al., Learning to Rank using Gradient Descent, ICML 2005), ListNet (Cao et al., Learning to Rank:
 From Pairwise Approach to Listwise Approach, ICML 2007), ListMLE (Xia et al., Listwise Approach to Learning to Rank,
@@ -34,6 +34,8 @@ def make_group_loss(recipe: Recipe) -> GroupLoss:
         return margin_mse
     if recipe.loss == "kl":
         return lambda logits, targets: kl(logits, targets, recipe.temperature)
+    if recipe.loss == "kl-bce":
+        return lambda logits, targets: kl_and_bce(logits, targets, recipe.temperature)
     given, whole = _given(), {"mini_batch_size": -1}
     if recipe.loss == "ranknet":
         return _of_library(losses.RankNetLoss(given, reduction_log="natural", **whole))
@@ -68,6 +70,20 @@ def kl(logits: Any, targets: Any, temperature: float = 1.0) -> Any:
     student = torch.log_softmax(logits / temperature, dim=0)
     teacher = torch.log_softmax(teacher_logits(targets) / temperature, dim=0)
     return (teacher.exp() * (teacher - student)).sum() * temperature**2
+
+
+def kl_and_bce(logits: Any, targets: Any, temperature: float = 1.0) -> Any:
+    """`kl` + half the mean binary cross-entropy: the first orders a group, the second keeps scores probabilities.
+
+    KL alone does not feel a constant that is added to all of a group's logits, so its scores compare within a query
+    alone. bce stays the default: after one epoch on 555 queries invented from Chorus, 12 hits each, nDCG@10 over the
+    first 40 hits of the judged queries, unjudged ones as 0 and judged ones only, was 0.695 and 0.804 with it, 0.685 and
+    0.793 with kl-bce; on 277 queries 0.677 and 0.789, 0.670 and 0.798, and 0.665 and 0.792 with kl.
+    """
+    import torch
+
+    pointwise = torch.nn.functional.binary_cross_entropy_with_logits(logits, targets)
+    return kl(logits, targets, temperature) + 0.5 * pointwise
 
 
 def teacher_logits(targets: Any) -> Any:

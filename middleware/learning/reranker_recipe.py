@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from middleware.errors import ConfigError
 
-Loss = Literal["bce", "ranknet", "listnet", "listmle", "lambdaloss", "margin-mse", "kl"]
+Loss = Literal["bce", "ranknet", "listnet", "listmle", "lambdaloss", "margin-mse", "kl", "kl-bce"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 LOSSES: tuple[str, ...] = get_args(Loss)
@@ -31,7 +31,7 @@ class Recipe:
 
     `checks_per_epoch`: how often the held-out nDCG@10 is taken and a checkpoint kept; the training ends after
     `patience` checks without a better one, and the best is what is kept. `target_scale`: the grade that target 1 is,
-    for the losses with exponential gains (listnet, lambdaloss). `temperature`: of teacher and student in kl.
+    for the losses with exponential gains (listnet, lambdaloss). `temperature`: of teacher and student in kl and kl-bce.
     """
 
     base: str | None = None

@@ -1,4 +1,4 @@
-"""Who says what a document is worth where nobody judged it: first stage and bi-encoder mixed, or cross-encoders."""
+"""Who says what a document is worth where nobody judged it: bi-encoder, first stage and words mixed, or others."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from middleware.errors import CommandError, RerankError
+from middleware.features.matching import Matching
 from middleware.fusion import scale_first_stage
 from middleware.learning.groups import Group
 from middleware.learning.invention_fields import CJK
@@ -19,9 +20,12 @@ Step = Callable[[str, int, int], None]
 Embed = Callable[[Sequence[str]], FloatArray]
 """Unit vectors of texts, shape (n, width)."""
 
-# The mix of Chorus' 1,786 graded hits against grade / 3: a logistic regression gives 0.56 and 9.3.
-_EVEN = 0.6
-_SLOPE = 10.0
+# The mix of Chorus' 1,780 graded hits against grade / 3: a logistic regression gives 0.845 and 8.3; 0.391 and 9.1
+# without the cosine, where even 0.4 with slope 8 loses 0.003 of the log-likelihood.
+_EVEN = 0.85
+_EVEN_UNREAD = 0.4
+_SLOPE = 8.0
+_TEXT = "text"
 _TEXTS_AT_ONCE = 4096
 _PATIENCE_MS = 600_000
 
@@ -58,7 +62,11 @@ def question_of(group: Group) -> Question:
 
 
 class MixedTeacher:
-    """A bi-encoder's cosine plus `share` of the first stage, the best order on Chorus that nothing was learned for.
+    """Cosine + `share` of the first stage + `match` of the query's words: the best order of Chorus that nobody taught.
+
+    The words are those that Matching finds in the document text: an attribute or a description that the template
+    leaves out is not seen, even where the first stage found it. nDCG@10 on Chorus, unjudged hits as 0 and judged ones
+    only: 0.759 and 0.845 with title, brand and short description (0.740 and 0.819 for cosine + 0.3 first stage).
 
     A target is the logistic function of the mix, so that it keeps the order and a model's logit is linear in the mix;
     0.5 stands where a hit is as likely relevant as not. Every text is embedded once.
@@ -69,18 +77,23 @@ class MixedTeacher:
         embed: Embed | None = None,
         *,
         reads: Callable[[str], bool] | None = None,
-        share: float = 0.3,
+        share: float = 0.2,
+        match: float = 0.4,
         even: float = _EVEN,
+        even_unread: float = _EVEN_UNREAD,
         slope: float = _SLOPE,
     ) -> None:
         """`embed`: default the starter bi-encoder, which cannot read Chinese or Japanese.
 
-        `reads`: whether the bi-encoder has a say on a query; of one that it cannot read the first stage alone decides,
-        from unlikely at 0 to likely at 1. `even`: the mix that means 0.5, `slope`: of the logit there.
+        `reads`: whether the bi-encoder has a say on a query; of one that it cannot read, first stage and words alone
+        decide: of Chinese and Japanese the character bigrams. `even`: the mix that means 0.5; `even_unread`: the mix
+        without a cosine that does; `slope`: of the logit there.
         """
         self._embed = embed or _starter
         self._reads = reads or (_is_plain if embed is None else bool)
-        self._share, self._even, self._slope = share, even, slope
+        self._share, self._match, self._slope = share, match, slope
+        self._even, self._even_unread = even, even_unread
+        self._matching = Matching((_TEXT,))
         self._vectors: dict[str, FloatArray] = {}
 
     def targets(self, questions: Sequence[Question], step: Step) -> list[FloatArray]:
@@ -90,13 +103,15 @@ class MixedTeacher:
     def _targets(self, question: Question) -> FloatArray:
         if not question.document_texts:
             return np.zeros(0)
-        first_stage = np.asarray(question.first_stage, dtype=np.float64)
+        texts = [{_TEXT: [text]} for text in question.document_texts]
+        matches = self._matching.features(question.query_text, texts)["match"]
+        mix = self._share * np.asarray(question.first_stage, dtype=np.float64) + self._match * matches
         if self._reads(question.query_text):
             vectors = np.stack([self._vectors[text] for text in question.document_texts])
-            mix = vectors @ self._vectors[question.query_text] + self._share * first_stage
+            over = mix + vectors @ self._vectors[question.query_text] - self._even
         else:
-            mix = self._even + (2 * first_stage - 1) * self._share
-        targets: FloatArray = 1 / (1 + np.exp(-self._slope * (mix - self._even)))
+            over = mix - self._even_unread
+        targets: FloatArray = 1 / (1 + np.exp(-self._slope * over))
         return targets
 
     def _read(self, questions: Sequence[Question], step: Step) -> None:

@@ -38,7 +38,9 @@ def train_cross_encoder(
     qrels_queries: Annotated[Path | None, typer.Option(help="Texts of their queries, where the file has none.")] = None,
     events: Annotated[str | None, typer.Option(help="Behaviour: a UBI log, or the name of its index.")] = None,
     queries: Annotated[Path | None, typer.Option(help="Real queries that nobody judged, one a line.")] = None,
-    invent: Annotated[int, typer.Option(min=0, help="Queries to invent from the catalogue.")] = 0,
+    invent: Annotated[
+        int | None, typer.Option(min=0, help="Queries to invent from the catalogue; 2000 where nothing else is given.")
+    ] = None,
     synonyms: Annotated[Path | None, typer.Option(help="Synonyms as Elasticsearch reads them.")] = None,
     groups: Annotated[
         Path | None, typer.Option(help="Groups that are made already, JSONL, instead of all this.")
@@ -48,7 +50,11 @@ def train_cross_encoder(
     teacher: Annotated[list[str] | None, typer.Option(help="Learn what this model says; repeat to average.")] = None,
     layers: Annotated[int | None, typer.Option(min=1, help="Keep so many layers; default base: the teacher.")] = None,
     loss: Annotated[
-        str | None, typer.Option(help="bce, ranknet, listnet, listmle, lambdaloss, margin-mse, kl.")
+        str | None,
+        typer.Option(
+            help="bce, ranknet, listnet, listmle, lambdaloss, margin-mse, kl, kl-bce; default: bce, with --teacher "
+            "margin-mse."
+        ),
     ] = None,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the groups.")] = _DEFAULT.epochs,
     batch_size: Annotated[int, typer.Option(min=1, help="Pairs of a step, over all processes.")] = _DEFAULT.batch_size,
@@ -75,6 +81,10 @@ def train_cross_encoder(
     [bold]From judgments, and the catalogue itself:[/]
 
     es-rerank train reranker --config rerank.yml --qrels judged.csv --invent 3000 --loss lambdaloss --output model
+
+    [bold]From the catalogue alone:[/]
+
+    es-rerank train reranker --config rerank.yml --index products --output model
 
     [bold]A smaller one that learns from a larger one, then 8-bit integers:[/]
 
@@ -125,6 +135,8 @@ def train_cross_encoder(
     )
     is_first = open_processes().is_main_process
     console = Console(stderr=True, quiet=not is_first)
+    if options.has_index_alone:
+        console.print(f"nothing but the index is given: {options.invented:,} queries are invented from it (--invent)")
     with _progress(console) as (step, show):
         data = read_data(options, output, Access(user, password, api_key), step)
         console.print(data.origin, highlight=False, markup=False)

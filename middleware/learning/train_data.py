@@ -21,6 +21,8 @@ from middleware.learning.reranker_teaching import ask_teachers
 from middleware.learning.shop import open_shop
 from middleware.learning.teachers import Step
 
+INVENTED = 2000
+"""So many queries are invented where nothing else is given to learn from."""
 GROUPS_FILE, HELD_OUT_FILE, SOURCES_FILE = "groups.jsonl", "held_out.jsonl", "sources.json"
 """In a trained model's folder: what it learned from, what it was measured on, and where both came from."""
 
@@ -29,6 +31,7 @@ GROUPS_FILE, HELD_OUT_FILE, SOURCES_FILE = "groups.jsonl", "held_out.jsonl", "so
 class DataOptions:
     """Where groups come from: `groups`, or an index (`config`) with judgments, behaviour, queries, invented queries.
 
+    `invent`: how many queries to invent; None: INVENTED of them where the index is all that is given, else none.
     `events`: the file of a UBI log or the name of an index. `held_out`: share of the queries that is kept apart.
     `teachers`: cross-encoders whose mean score becomes the target of what is learned; labels of held-out queries stay.
     """
@@ -41,7 +44,7 @@ class DataOptions:
     qrels_queries: Path | None = None
     events: str | None = None
     queries: Path | None = None
-    invent: int = 0
+    invent: int | None = None
     synonyms: Path | None = None
     hits: int = 100
     held_out: float = 0.1
@@ -50,14 +53,29 @@ class DataOptions:
     seed: int = 12
 
     def __post_init__(self) -> None:
-        from_index = [self.qrels, self.events, self.queries, self.invent]
-        if self.groups is None and not (self.config and any(from_index)):
+        if self.groups is None and not (self.config and (self._has_queries or self.invented)):
             remedy = "give --groups FILE, or --config rerank.yml with --qrels, --events, --queries or --invent"
             raise ConfigError("train", "no data", remedy)
-        if self.groups is not None and any(from_index):
+        if self.groups is not None and (self._has_queries or self.invent):
             raise ConfigError("--groups", self.groups, "give either groups or what to make them of, not both")
         if not 0 <= self.held_out < 1:
             raise ConfigError("--held-out", self.held_out, "give a share from 0 to less than 1")
+
+    @property
+    def invented(self) -> int:
+        """How many queries are invented."""
+        if self.invent is None:
+            return INVENTED if self.has_index_alone else 0
+        return self.invent
+
+    @property
+    def has_index_alone(self) -> bool:
+        """Whether nobody said what to learn from."""
+        return bool(self.config) and self.groups is None and self.invent is None and not self._has_queries
+
+    @property
+    def _has_queries(self) -> bool:
+        return any([self.qrels, self.events, self.queries])
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +172,7 @@ def _from_index(options: DataOptions, access: Access, step: Step) -> tuple[Seque
         max_grade=max_grade,
         behaviour=behaviour,
         queries=read_queries(options.queries) if options.queries else (),
-        invented=options.invent,
+        invented=options.invented,
         synonyms=options.synonyms,
     )
     made = make_groups(shop, sources, GroupOptions(seed=options.seed), step)

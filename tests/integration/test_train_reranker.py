@@ -39,18 +39,35 @@ def index(upstream_url):
 
 
 @pytest.fixture(scope="module")
-def trained(index, upstream_url, tmp_path_factory):
+def folder(upstream_url, tmp_path_factory):
+    """With a rerank.yml and a base."""
     folder = tmp_path_factory.mktemp("train")
     config = {
         "upstream": {"urls": [upstream_url]},
         "indices": {"shop": {"patterns": ["train-*"], "template": "{title}[ | {brand}]"}},
     }
     (folder / "rerank.yml").write_text(yaml.safe_dump(config))
+    save_tiny_bert(folder / "base")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(index, folder):
     rows = [f"{query},{number},{number % 3}" for query in ("red phone", "usb cable") for number in range(8)]
     (folder / "judged.csv").write_text("\n".join(["query,doc_id,rating", *rows, "red phone,not-there,2"]))
-    base = save_tiny_bert(folder / "base")
     options = ["--config", folder / "rerank.yml", "--index", index, "--qrels", folder / "judged.csv", "--invent", 20]
-    how = ["--base", base, "--loss", "listnet", "--held-out", 0.2, "--max-tokens", 32, "--output", folder / "model"]
+    how = [
+        "--base",
+        folder / "base",
+        "--loss",
+        "listnet",
+        "--held-out",
+        0.2,
+        "--max-tokens",
+        32,
+        "--output",
+        folder / "model",
+    ]
     done = CliRunner().invoke(app, ["train", "reranker", *map(str, [*options, *how])])
     assert done.exit_code == 0, done.output
     return folder / "model", done.output
@@ -60,7 +77,7 @@ def test_groups_come_from_judgments_and_from_the_catalogue(trained):
     folder, _ = trained
     groups = [*read_groups(folder / "groups.jsonl"), *read_groups(folder / "held_out.jsonl")]
     assert {"judged", "invented"} <= {group.origin for group in groups}
-    (judged,) = [group for group in groups if group.query_text == "red phone"]
+    (judged,) = [group for group in groups if (group.query_text, group.origin) == ("red phone", "judged")]
     given = {
         each: target
         for each, target, is_given in zip(judged.document_ids, judged.targets, judged.given, strict=True)
@@ -73,6 +90,16 @@ def test_what_could_not_be_used_is_counted(trained):
     _, output = trained
     assert "2 queries, 17 judgments (grade 0: 6, 1: 6, 2: 5)" in output
     assert "1 judged documents that the index lacks" in output
+
+
+def test_with_nothing_but_an_index_queries_are_invented(index, folder, monkeypatch):
+    monkeypatch.setattr("middleware.learning.train_data.INVENTED", 12)
+    options = ["--config", folder / "rerank.yml", "--index", index, "--base", folder / "base", "--max-tokens", 32]
+    done = CliRunner().invoke(app, ["train", "reranker", *map(str, [*options, "--output", folder / "alone"])])
+    assert done.exit_code == 0, done.output
+    assert "12 queries are invented" in done.output
+    groups = [*read_groups(folder / "alone/groups.jsonl"), *read_groups(folder / "alone/held_out.jsonl")]
+    assert {group.origin for group in groups} == {"invented"}
 
 
 def test_the_model_is_served_and_its_training_kept(trained):

@@ -90,6 +90,22 @@ def test_bce_is_the_cross_entropy_of_soft_targets():
     assert loss_of([LN3], [0.5], loss="bce") == pytest.approx(0.836988, abs=1e-5)
 
 
+def test_kl_bce_adds_half_the_cross_entropy_of_each_document():
+    """KL as above, 0.143841. BCE of logits 0, ln 3 to 0.5, 0.5: ln 2 = 0.693147 and 0.836988, mean 0.765068, half it.
+
+    At temperature 2 the KL alone is another.
+    """
+    assert loss_of([0.0, LN3], [0.5, 0.5], loss="kl-bce") == pytest.approx(0.143841 + 0.382534, abs=1e-5)
+    kl = loss_of([0.0, LN3], [0.5, 0.5], loss="kl", temperature=2.0)
+    assert loss_of([0.0, LN3], [0.5, 0.5], loss="kl-bce", temperature=2.0) == pytest.approx(kl + 0.382534, abs=1e-5)
+
+
+def test_kl_bce_feels_a_constant_that_kl_does_not():
+    for loss, changes in (("kl", False), ("kl-bce", True)):
+        here, there = (loss_of([add, LN3 + add], [0.25, 0.75], loss=loss) for add in (-LN3, 2.0))
+        assert (there > here + 0.1) == changes
+
+
 @pytest.mark.parametrize("name", LOSSES)
 def test_no_loss_is_less_in_the_wrong_order_and_gradients_lead_to_the_right_one(name):
     targets = torch.tensor([0.9, 0.1, 0.5, 0.5])

@@ -7,6 +7,7 @@ import pytest
 from fake_teachers import WordTeacher
 
 from middleware.errors import BackendError, CommandError
+from middleware.features.matching import Matching
 from middleware.learning.groups import Group
 from middleware.learning.teachers import CrossEncoderTeacher, MeanTeacher, MixedTeacher, Question, question_of
 
@@ -21,18 +22,33 @@ def quiet(*_):
     pass
 
 
-def test_the_mix_is_cosine_plus_a_share_of_the_first_stage_through_the_logistic_function():
-    teacher = MixedTeacher(embed_letters, share=0.3, even=0.6, slope=10)
-    (targets,) = teacher.targets([Question("a", ["a", "ab", "c"], np.array([0.0, 1.0, 1.0]))], quiet)
-    cosines = np.array([1.0, np.sqrt(0.5), 0.0])
+def test_the_mix_is_cosine_and_first_stage_and_words_through_the_logistic_function():
+    teacher = MixedTeacher(embed_letters, share=0.3, match=0.5, even=0.6, slope=10)
+    (targets,) = teacher.targets([Question("a bc", ["a", "bc, a", "c"], np.array([0.0, 1.0, 1.0]))], quiet)
+    cosines = np.array([np.sqrt(1 / 3), 1.0, np.sqrt(1 / 3)])
     logits = np.log(targets / (1 - targets))
-    mix = cosines + np.array([0.0, 0.3, 0.3])
+    mix = cosines + np.array([0.0, 0.3, 0.3]) + 0.5 * np.array([0.5, 1.0, 0.0])
     assert logits == pytest.approx(10 * (mix - 0.6), abs=1e-4)
 
 
-def test_of_a_query_that_the_bi_encoder_cannot_read_the_first_stage_decides():
-    (targets,) = MixedTeacher().targets([Question("手机壳", ["a", "b", "c"], np.array([0.0, 0.5, 1.0]))], quiet)
-    assert targets == pytest.approx([1 / (1 + np.e**3), 0.5, 1 / (1 + np.e**-3)])
+def test_words_count_in_any_order_and_number_as_they_do_in_the_fusion():
+    matching = Matching(("text",))
+    texts = ["Phone for gaming", "gaming PHONES, black", "a laptop"]
+    teacher = MixedTeacher(lambda texts: np.zeros((len(texts), 1)), share=0.0, match=1.0, even=0.0, slope=1.0)
+    (targets,) = teacher.targets([Question("gaming phones", texts, np.zeros(3))], quiet)
+    matches = matching.features("gaming phones", [{"text": [text]} for text in texts])["match"]
+    assert matches.tolist() == [1.0, 1.0, 0.0]
+    assert np.log(targets / (1 - targets)) == pytest.approx(matches)
+
+
+def test_of_a_query_that_the_bi_encoder_cannot_read_first_stage_and_bigrams_decide():
+    """手机壳 is 手机 and 机壳: the first text has both, the second one, the third none."""
+    texts = ["\u900f\u660e\u624b\u673a\u58f3", "\u624b\u673a", "\u96e8\u4f1e"]
+    query = "\u624b\u673a\u58f3"
+    (targets,) = MixedTeacher().targets([Question(query, texts, np.array([0.5, 1.0, 0.0]))], quiet)
+    expected = 8 * (0.2 * np.array([0.5, 1.0, 0.0]) + 0.4 * np.array([1.0, 0.5, 0.0]) - 0.4)
+    assert np.log(targets / (1 - targets)) == pytest.approx(expected)
+    assert targets[0] > targets[1] > targets[2]
 
 
 def test_every_text_is_embedded_once():

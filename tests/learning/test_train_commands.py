@@ -130,7 +130,7 @@ def test_a_killed_command_goes_on_with_the_groups_it_had(base, groups, tmp_path)
     ("options", "message"),
     [
         ([], "--groups FILE, or --config rerank.yml with --qrels"),
-        (["--config", "rerank.yml"], "--groups FILE, or --config rerank.yml with --qrels"),
+        (["--config", "rerank.yml", "--invent", "0"], "--groups FILE, or --config rerank.yml with --qrels"),
         (["--groups", "missing.jsonl"], "missing.jsonl"),
         (["--groups", "missing.jsonl", "--invent", "5"], "not both"),
         (["--groups", "missing.jsonl", "--loss", "hinge"], "name one of bce"),
@@ -158,3 +158,12 @@ def test_options_are_kept_as_json_and_found_again():
     from middleware.learning.train_data import _spelled
 
     assert _spelled(options) == json.loads(json.dumps(_spelled(options)))
+
+
+def test_queries_are_invented_where_nothing_but_an_index_is_given():
+    alone = DataOptions(config=Path("rerank.yml"))
+    assert (alone.has_index_alone, alone.invented) == (True, 2000)
+    for given in ({"qrels": Path("q.csv")}, {"events": "log"}, {"queries": Path("q.txt")}, {"invent": 30}):
+        options = DataOptions(config=Path("rerank.yml"), **given)
+        assert (options.has_index_alone, options.invented) == (False, given.get("invent", 0))
+    assert DataOptions(groups=Path("g.jsonl"), config=Path("rerank.yml")).invented == 0
