@@ -17,10 +17,10 @@ from middleware.catalog.vector_commands import app as vectors_app
 from middleware.demo.commands import demo
 from middleware.errors import ConfigError, MiddlewareError
 from middleware.learning.commands import app as models_app
-from middleware.learning.evaluate_commands import evaluate
-from middleware.learning.fusion_commands import train_fusion
+from middleware.learning.evaluation.commands import evaluate
+from middleware.learning.fusion.commands import train_fusion
 from middleware.learning.train_commands import app as train_app
-from middleware.learning.tune_commands import tune
+from middleware.learning.tuning.commands import tune
 from middleware.nodes.commands import app as node_app
 
 app = typer.Typer(

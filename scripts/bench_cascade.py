@@ -46,8 +46,8 @@ from bench_search_stand import (  # noqa: E402
 from middleware.catalog.client import connect  # noqa: E402
 from middleware.config import Settings  # noqa: E402
 from middleware.config_cascade import CascadeSettings  # noqa: E402
-from middleware.learning.cascade import start_engine  # noqa: E402
-from middleware.learning.evaluation import Comparison, Qrels, Run, compare  # noqa: E402
+from middleware.learning.cascade.make import start_engine  # noqa: E402
+from middleware.learning.evaluation.rankings import Comparison, Qrels, Run, compare  # noqa: E402
 from middleware.learning.shop import PLACEHOLDER, Shop  # noqa: E402
 from middleware.ranking import Scored, make_ranking  # noqa: E402
 from middleware.rerank.engine import Engine  # noqa: E402

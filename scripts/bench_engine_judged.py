@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from middleware.catalog.demo import DemoCatalog, generate
-from middleware.learning.demo_pairs import Share, render
-from middleware.learning.product_pieces import Product, read_product
-from middleware.learning.pseudo_queries import Example, Inventor, Wish, _target
-from middleware.learning.reranker_recipe import Recipe
+from middleware.learning.demo.pairs import Share, render
+from middleware.learning.demo.product_pieces import Product, read_product
+from middleware.learning.demo.pseudo_queries import Example, Inventor, Wish, _target
+from middleware.learning.reranker.recipe import Recipe
 
 Judged = Sequence[tuple[str, Mapping[str, int]]]
 """Queries, each with the grade of each document text."""

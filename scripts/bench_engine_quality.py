@@ -13,7 +13,7 @@ from bench_engine_judged import PRODUCTS, Judged, chorus_judged, demo_judged, in
 from bench_engine_models import start_engine
 
 from middleware.config import ModelSettings, cache_dir
-from middleware.learning.evaluation import Comparison, compare
+from middleware.learning.evaluation.rankings import Comparison, compare
 from middleware.learning.export import kendall_tau
 from middleware.rerank.backends import FloatArray
 

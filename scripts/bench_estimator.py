@@ -11,17 +11,15 @@ from rich.console import Console
 from rich.progress import Progress
 
 from middleware.config import ModelSettings, cache_dir
-from middleware.learning import (
-    cascade,
-    cascade_training,
-    invention,
-    invention_fields,
-    invention_pieces,
-    invention_words,
-)
 from middleware.learning import shop as shop_module
-from middleware.learning.cascade import make_estimator
-from middleware.learning.cascade_training import Recipe
+from middleware.learning.cascade import make as cascade
+from middleware.learning.cascade import training as cascade_training
+from middleware.learning.cascade.make import make_estimator
+from middleware.learning.cascade.training import Recipe
+from middleware.learning.invention import fields as invention_fields
+from middleware.learning.invention import inventor as invention
+from middleware.learning.invention import pieces as invention_pieces
+from middleware.learning.invention import words as invention_words
 from middleware.learning.shop import Shop
 from middleware.rerank.backends.calibration import export_folder
 from middleware.rerank.estimator_file import NAME

@@ -30,9 +30,8 @@ from bench_learning_stand import Stand, stand  # noqa: E402
 from bench_proxy import machine  # noqa: E402
 
 from middleware.fusion import FloatArray  # noqa: E402
-from middleware.learning.evaluation import Evaluation, compare_evaluations  # noqa: E402
-from middleware.learning.fusion import DEFAULT_MONOTONE, DEFAULT_UNJUDGED  # noqa: E402
-from middleware.learning.fusion_evaluation import (  # noqa: E402
+from middleware.learning.evaluation.rankings import Evaluation, compare_evaluations  # noqa: E402
+from middleware.learning.fusion.evaluation import (  # noqa: E402
     MEASURE,
     Quality,
     Training,
@@ -41,8 +40,9 @@ from middleware.learning.fusion_evaluation import (  # noqa: E402
     measure,
     split_folds,
 )
-from middleware.learning.fusion_training import Recipe  # noqa: E402
-from middleware.learning.fusion_windows import JudgedWindow  # noqa: E402
+from middleware.learning.fusion.make import DEFAULT_MONOTONE, DEFAULT_UNJUDGED  # noqa: E402
+from middleware.learning.fusion.training import Recipe  # noqa: E402
+from middleware.learning.fusion.windows import JudgedWindow  # noqa: E402
 
 FOLDS = 5
 RECIPE = Recipe(monotone=DEFAULT_MONOTONE)

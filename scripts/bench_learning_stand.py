@@ -17,8 +17,9 @@ from middleware.catalog.prepare import PrepareOptions
 from middleware.catalog.product_vectors import TextSource, build_vectors
 from middleware.config import Settings
 from middleware.features.words import word_set
-from middleware.learning.fusion_fields import choose_fields
-from middleware.learning.fusion_windows import (
+from middleware.learning.evaluation.judgments import Judgments, read_judgments
+from middleware.learning.fusion.fields import choose_fields
+from middleware.learning.fusion.windows import (
     JudgedWindow,
     collect,
     default_features,
@@ -26,10 +27,9 @@ from middleware.learning.fusion_windows import (
     open_source,
     possible_features,
 )
-from middleware.learning.judgments import Judgments, read_judgments
-from middleware.learning.make_groups import GroupOptions, Sources, make_groups
-from middleware.learning.reranker import train_reranker
-from middleware.learning.reranker_recipe import Recipe
+from middleware.learning.groups.make import GroupOptions, Sources, make_groups
+from middleware.learning.reranker.recipe import Recipe
+from middleware.learning.reranker.train import train_reranker
 from middleware.learning.shop import PLACEHOLDER, Shop, open_shop, section_of
 from middleware.rerank.bi_encoder import load_bi_encoder
 from middleware.rerank.vector_index import vector_index_name

@@ -49,7 +49,7 @@ def demo_catalogue(scratch: Path) -> Catalogue:
     """The demo's own products and queries."""
     from middleware.catalog.demo import generate, write
     from middleware.demo.client import FIELDS
-    from middleware.learning.demo_pairs import TEMPLATE
+    from middleware.learning.demo.pairs import TEMPLATE
 
     catalog = generate()
     write(catalog, scratch)

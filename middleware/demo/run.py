@@ -24,8 +24,8 @@ from middleware.config import cache_dir
 from middleware.demo.client import INDEX, ShopClient
 from middleware.demo.show import show_next_steps, show_personal, show_queries
 from middleware.errors import CommandError
-from middleware.learning.demo_model import MAX_TOKENS, TEMPLATE, ensure_demo_model
-from middleware.learning.evaluation import compare_searches
+from middleware.learning.demo.model import MAX_TOKENS, TEMPLATE, ensure_demo_model
+from middleware.learning.evaluation.rankings import compare_searches
 from middleware.learning.hub import find_model
 from middleware.nodes.launch import find_free_port, start_node
 

@@ -13,7 +13,7 @@ from rich.progress import Progress
 from middleware.catalog.commands import ApiKey, Password, User
 from middleware.config import IndexSettings
 from middleware.errors import ConfigError
-from middleware.learning.registry_commands import add_to, open_registry
+from middleware.learning.registry.commands import add_to, open_registry
 
 MOST_LOST = 0.005
 DEFAULT_TEMPLATE = IndexSettings().template
@@ -42,7 +42,7 @@ def demo() -> None:
 
     Use it like any other model: es-rerank serve --model "$(es-rerank models demo)"
     """
-    from middleware.learning.demo_model import ensure_demo_model
+    from middleware.learning.demo.model import ensure_demo_model
 
     typer.echo(ensure_demo_model())
 
@@ -125,8 +125,8 @@ def make_cascade(
     """
     from middleware.catalog.client import Access
     from middleware.config import load_settings
-    from middleware.learning.cascade import make_estimator
-    from middleware.learning.given_queries import read_queries
+    from middleware.learning.cascade.make import make_estimator
+    from middleware.learning.groups.given_queries import read_queries
     from middleware.learning.shop import open_shop
     from middleware.rerank.estimator_choice import estimator_path
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from middleware.config import ModelSettings
 from middleware.errors import CommandError
-from middleware.learning.evaluation import MAIN_MEASURE, evaluate
+from middleware.learning.evaluation.rankings import MAIN_MEASURE, evaluate
 from middleware.learning.export_texts import CatalogTexts, Judged
 from middleware.registry_manifest import MANIFEST_FILE, find_manifest
 from middleware.rerank.backends import Backend, FloatArray, load_backend

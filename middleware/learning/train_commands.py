@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from middleware.catalog.commands import ApiKey, Password, User
-from middleware.learning.reranker_recipe import Loss, Precision, Recipe
+from middleware.learning.reranker.recipe import Loss, Precision, Recipe
 
 if TYPE_CHECKING:
-    from middleware.learning.reranker import Moment, Show, Trained
-    from middleware.learning.teachers import Step
+    from middleware.learning.groups.teachers import Step
+    from middleware.learning.reranker.train import Moment, Show, Trained
 
 app = typer.Typer(no_args_is_help=True, help="Train models that rank from judgments, behaviour or the catalogue alone.")
 
@@ -95,9 +95,9 @@ def train_cross_encoder(
     torchrun --nproc_per_node=2 -m middleware train reranker --groups groups.jsonl --output model
     """
     from middleware.catalog.client import Access
-    from middleware.learning.reranker import train_reranker
-    from middleware.learning.reranker_compression import compress
-    from middleware.learning.train_data import DataOptions, open_processes, read_data, teachers_of
+    from middleware.learning.reranker.compression import compress
+    from middleware.learning.reranker.data import DataOptions, open_processes, read_data, teachers_of
+    from middleware.learning.reranker.train import train_reranker
 
     teachers = tuple(teacher or ())
     recipe = Recipe(
@@ -182,7 +182,7 @@ def _progress(console: Console) -> Iterator[tuple[Step, Show]]:
 
 
 def _report(trained: Trained, console: Console) -> None:
-    from middleware.learning.reranker_groups import describe
+    from middleware.learning.reranker.groups import describe
 
     for what, reasons in trained.left_out.items():
         if reasons:

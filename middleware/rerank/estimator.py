@@ -2,7 +2,7 @@
 
 A late interaction (Khattab and Zaharia, ColBERT, 2020) of vectors that stand for a token wherever it is: a projection
 of the cross-encoder's own word embeddings, learned, with all other weights here, to order windows as the model itself
-does (learning/cascade_training.py). It decides what the model reads first, and what it need not read.
+does (learning/cascade/training.py). It decides what the model reads first, and what it need not read.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from tiny_model import WORDS
 from middleware.catalog.client import Access
 from middleware.config import Settings
 from middleware.errors import CommandError, ConfigError
-from middleware.learning.evaluate import Options, evaluate_index
+from middleware.learning.evaluation.evaluate import Options, evaluate_index
 
 pytestmark = pytest.mark.integration
 

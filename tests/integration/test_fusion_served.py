@@ -20,7 +20,7 @@ from tiny_model import WORDS
 from middleware.catalog.client import Access
 from middleware.config import load_settings
 from middleware.fusion_file import read_fusion_model
-from middleware.learning.fusion_windows import open_source
+from middleware.learning.fusion.windows import open_source
 from middleware.learning.shop import open_shop
 
 pytestmark = pytest.mark.integration

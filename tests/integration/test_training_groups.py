@@ -13,12 +13,12 @@ from middleware.catalog.client import Access, connect
 from middleware.catalog.demo import generate
 from middleware.config import Settings
 from middleware.errors import CommandError
-from middleware.learning.demo_pairs import TEMPLATE
-from middleware.learning.groups import read_groups, split, write_groups
-from middleware.learning.make_groups import GroupOptions, Sources, make_groups
+from middleware.learning.demo.pairs import TEMPLATE
+from middleware.learning.groups.group import read_groups, split, write_groups
+from middleware.learning.groups.make import GroupOptions, Sources, make_groups
+from middleware.learning.groups.shop_documents import draw_documents, find_documents
+from middleware.learning.groups.teachers import MixedTeacher
 from middleware.learning.shop import open_shop
-from middleware.learning.shop_documents import draw_documents, find_documents
-from middleware.learning.teachers import MixedTeacher
 
 pytestmark = pytest.mark.integration
 PRODUCTS = 400

@@ -15,9 +15,9 @@ import pytest
 import yaml
 from http_call import call, fill
 
-from middleware.learning.evaluation import evaluate
-from middleware.learning.judgments import read_judgments
-from middleware.learning.tuning_parts import cut
+from middleware.learning.evaluation.judgments import read_judgments
+from middleware.learning.evaluation.rankings import evaluate
+from middleware.learning.tuning.parts import cut
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "learning"))
 from tuning_shop import TEMPLATE, documents, make_judgments

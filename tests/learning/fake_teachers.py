@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from middleware.learning.mining import Candidate
-from middleware.learning.shop_documents import Document
+from middleware.learning.groups.mining import Candidate
+from middleware.learning.groups.shop_documents import Document
 
 
 class WordTeacher:

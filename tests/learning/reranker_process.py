@@ -12,7 +12,7 @@ sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1]), 
 
 from tiny_groups import tiny_groups  # noqa: E402
 
-from middleware.learning.reranker import Recipe, train_reranker  # noqa: E402
+from middleware.learning.reranker.train import Recipe, train_reranker  # noqa: E402
 
 
 def train(recipe: dict, output: str, kill_at: int = -1) -> None:

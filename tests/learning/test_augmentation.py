@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from middleware.errors import ConfigError
-from middleware.learning.augmentation import (
+from middleware.learning.groups.group import Group, split
+from middleware.learning.invention.augmentation import (
     Augmentation,
     augment,
     drop_word,
@@ -18,7 +19,6 @@ from middleware.learning.augmentation import (
     read_synonyms,
     with_synonym,
 )
-from middleware.learning.groups import Group, split
 
 GROUP = Group("red desk lamp", ("1", "2"), ("a", "b"), (1.0, 0.0), (2.0, 1.0), "judged", given=(True, True))
 

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from middleware.learning.behaviour_bias import (
+from middleware.learning.groups.behaviour_bias import (
     Clicks,
     count_rates,
     estimate_examination,
     fit_examination,
     harvest,
 )
-from middleware.learning.behaviour_log import BehaviourOptions, SearchSeen, Shown
+from middleware.learning.groups.behaviour_log import BehaviourOptions, SearchSeen, Shown
 
 TRUE = np.array([1.0, 0.8, 0.55, 0.5, 0.4, 0.3, 0.25, 0.2])
 UNSMOOTHED = BehaviourOptions(bias_smoothing=1e-9, least_examination=0.01)
@@ -78,7 +78,7 @@ def test_one_step_of_expectation_maximisation_by_hand(monkeypatch):
     Of an unclicked row P(looked at) = 0.9 * 0.75 / (1 - 0.225) = 0.870968: theta = (3 + 5 * 0.870968) / 8 = 0.919355
     and (1 + 7 * 0.870968) / 8 = 0.887097.
     """
-    monkeypatch.setattr("middleware.learning.behaviour_bias._ITERATIONS", 1)
+    monkeypatch.setattr("middleware.learning.groups.behaviour_bias._ITERATIONS", 1)
     clicks = Clicks(np.array([0, 0]), np.array([0, 1]), np.full(2, 8.0), np.array([3.0, 1.0]))
     propensities, _ = fit_examination(clicks)
     assert propensities[1] == pytest.approx(0.887097 / 0.919355, abs=1e-6)

@@ -7,9 +7,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from middleware.learning.behaviour_bias import Examination
-from middleware.learning.behaviour_labels import label_queries
-from middleware.learning.behaviour_log import BehaviourOptions, SearchSeen, Shown
+from middleware.learning.groups.behaviour_bias import Examination
+from middleware.learning.groups.behaviour_labels import label_queries
+from middleware.learning.groups.behaviour_log import BehaviourOptions, SearchSeen, Shown
 
 HALVED = Examination(np.array([1.0, 0.5, 0.25]), "harvested")
 

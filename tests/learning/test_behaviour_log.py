@@ -7,8 +7,8 @@ from collections import Counter
 import pytest
 
 from middleware.errors import ConfigError
-from middleware.learning.behaviour_log import BehaviourOptions, SearchSeen, Shown, read_log
-from middleware.learning.behaviour_sources import UbiRecord, read_records
+from middleware.learning.groups.behaviour_log import BehaviourOptions, SearchSeen, Shown, read_log
+from middleware.learning.groups.behaviour_sources import UbiRecord, read_records
 
 T0 = 1_717_527_761_000
 OPTIONS = BehaviourOptions(until_s=T0 / 1000 + 1_000_000)

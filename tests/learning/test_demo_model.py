@@ -13,7 +13,7 @@ from tiny_model import save_tiny_bert
 
 from middleware.catalog.demo import generate
 from middleware.config import ModelSettings
-from middleware.learning.demo_pairs import TEMPLATE, Share, make_pairs, render
+from middleware.learning.demo.pairs import TEMPLATE, Share, make_pairs, render
 from middleware.search.document import parse_template
 
 torch = pytest.importorskip("torch")
@@ -23,10 +23,10 @@ from safetensors.torch import load_file  # noqa: E402
 from transformers import BertForSequenceClassification, BertTokenizerFast  # noqa: E402
 
 from middleware.errors import CommandError  # noqa: E402
-from middleware.learning import demo_model  # noqa: E402
-from middleware.learning.demo_model import STALL_STEPS, Stalled  # noqa: E402
-from middleware.learning.demo_pairs import TextPair  # noqa: E402
-from middleware.learning.reranker import Moment, Recipe  # noqa: E402
+from middleware.learning.demo import model as demo_model  # noqa: E402
+from middleware.learning.demo.model import STALL_STEPS, Stalled  # noqa: E402
+from middleware.learning.demo.pairs import TextPair  # noqa: E402
+from middleware.learning.reranker.train import Moment, Recipe  # noqa: E402
 from middleware.learning.starter import Starter, embed, load_starter  # noqa: E402
 from middleware.rerank.backends.torch import TorchBackend  # noqa: E402
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from middleware.learning.evaluate_baselines import best_order, by_cosine, embed_windows, evaluate_chance, shuffled
+from middleware.learning.evaluation.baselines import best_order, by_cosine, embed_windows, evaluate_chance, shuffled
 
 HITS = [f"d{number}" for number in range(20)]
 

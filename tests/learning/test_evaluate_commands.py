@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from middleware.cli import app
 from middleware.errors import ConfigError
-from middleware.learning.evaluate_commands import read_windows, split_names
+from middleware.learning.evaluation.commands import read_windows, split_names
 
 
 def test_help_teaches_with_examples():

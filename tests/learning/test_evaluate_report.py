@@ -11,11 +11,11 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
-from middleware.learning.evaluate_files import write_results
-from middleware.learning.evaluate_results import Results, compared, measured
-from middleware.learning.evaluate_slices import Known, make_slices
-from middleware.learning.evaluate_terminal import show_results
-from middleware.learning.judgments import Judgments
+from middleware.learning.evaluation.files import write_results
+from middleware.learning.evaluation.judgments import Judgments
+from middleware.learning.evaluation.results import Results, compared, measured
+from middleware.learning.evaluation.slices import Known, make_slices
+from middleware.learning.evaluation.terminal import show_results
 
 QUERIES = 12
 MEASURES = ("nDCG@10", "AP", "F1@5")

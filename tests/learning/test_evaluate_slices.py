@@ -8,7 +8,8 @@ import json
 import pytest
 
 from middleware.errors import CommandError, ConfigError
-from middleware.learning.evaluate_slices import (
+from middleware.learning.evaluation.judgments import Judgments
+from middleware.learning.evaluation.slices import (
     KINDS,
     Known,
     has_model_number,
@@ -18,8 +19,7 @@ from middleware.learning.evaluate_slices import (
     read_trained_on,
     script_of,
 )
-from middleware.learning.groups import Group, write_groups
-from middleware.learning.judgments import Judgments
+from middleware.learning.groups.group import Group, write_groups
 
 
 def judged(*texts, searches=None):

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from middleware.learning.evaluation import compare, compare_searches, evaluate
+from middleware.learning.evaluation.rankings import compare, compare_searches, evaluate
 
 QRELS = {"q1": {"a": 3, "b": 1, "c": 0}, "q2": {"x": 2}, "nothing": {"y": 0}}
 

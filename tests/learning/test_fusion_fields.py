@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from middleware.learning.fusion_fields import Mapped, choose_attributes, read_mappings
+from middleware.learning.fusion.fields import Mapped, choose_attributes, read_mappings
 
 NOTHING = Mapped({}, ())
 WORDS = ["red", "blue", "green", "cotton", "leather", "round"]

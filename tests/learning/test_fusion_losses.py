@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from middleware.learning.fusion_losses import LOSSES, lambda_loss, listnet, ranknet
+from middleware.learning.fusion.losses import LOSSES, lambda_loss, listnet, ranknet
 
 torch = pytest.importorskip("torch")
 

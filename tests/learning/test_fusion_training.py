@@ -10,9 +10,8 @@ import pytest
 
 from middleware.errors import CommandError, ConfigError
 from middleware.fusion_models.document import read_model
-from middleware.learning.fusion import DEFAULT_MONOTONE, Wish, learn, with_profile
-from middleware.learning.fusion_commands import read_unjudged
-from middleware.learning.fusion_evaluation import (
+from middleware.learning.fusion.commands import read_unjudged
+from middleware.learning.fusion.evaluation import (
     MEASURE,
     Training,
     ablations,
@@ -24,10 +23,11 @@ from middleware.learning.fusion_evaluation import (
     scores_of,
     split_folds,
 )
-from middleware.learning.fusion_rows import make_rows
-from middleware.learning.fusion_training import AVERAGE, KINDS, Recipe, calibrate, train
-from middleware.learning.fusion_trees import flatten
-from middleware.learning.fusion_windows import JudgedWindow
+from middleware.learning.fusion.make import DEFAULT_MONOTONE, Wish, learn, with_profile
+from middleware.learning.fusion.rows import make_rows
+from middleware.learning.fusion.training import AVERAGE, KINDS, Recipe, calibrate, train
+from middleware.learning.fusion.trees import flatten
+from middleware.learning.fusion.windows import JudgedWindow
 
 NAMES = ("cross_encoder", "first_stage", "match", "price_level")
 HITS = 30
@@ -231,7 +231,7 @@ def test_no_window_is_scored_by_a_model_that_saw_it(windows, monkeypatch) -> Non
         seen.append(rows.values)
         return train(rows, recipe)
 
-    monkeypatch.setattr("middleware.learning.fusion_evaluation.train", spy)
+    monkeypatch.setattr("middleware.learning.fusion.evaluation.train", spy)
     folds = split_folds(windows, 4, seed=0)
     scores = cross_validate(windows, folds, Training(recipe(), NAMES, 3, 0.3))
     for held_out, values in zip(folds, seen, strict=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from middleware.errors import CommandError
-from middleware.learning.groups import Group, read_groups, split, write_groups
+from middleware.learning.groups.group import Group, read_groups, split, write_groups
 
 GROUP = Group("红 lamp", ("1", "2"), ("a red lamp", "红灯"), (1.0, 0.25), (7.5, 0.0), "judged", 0.5)
 

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from middleware.config import IndexSettings
-from middleware.learning.invention import Inventor
-from middleware.learning.invention_chinese import count_variety, words_of
-from middleware.learning.invention_fields import guess_roles, read_leaves
-from middleware.learning.invention_words import Listing, count_words, is_code, is_quantity, runs
-from middleware.learning.shop_documents import Document
+from middleware.learning.groups.shop_documents import Document
+from middleware.learning.invention.chinese import count_variety, words_of
+from middleware.learning.invention.fields import guess_roles, read_leaves
+from middleware.learning.invention.inventor import Inventor
+from middleware.learning.invention.words import Listing, count_words, is_code, is_quantity, runs
 
 BRANDS = ("Acme", "Borg", "Cyan Works", "Delta")
 COLOURS = ("Black", "White", "Red", "Blue")

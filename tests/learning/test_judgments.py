@@ -7,7 +7,7 @@ import gzip
 import pytest
 
 from middleware.errors import CommandError, ConfigError
-from middleware.learning.judgments import NO_TEXT, NOT_IN_INDEX, Judgments, read_judgments
+from middleware.learning.evaluation.judgments import NO_TEXT, NOT_IN_INDEX, Judgments, read_judgments
 
 
 @pytest.fixture

@@ -10,12 +10,13 @@ from fake_teachers import WordTeacher, window_of
 
 from middleware.config import Settings
 from middleware.errors import CommandError
-from middleware.learning import labelled_queries, make_groups
-from middleware.learning.augmentation import Augmentation
-from middleware.learning.behaviour_log import BehaviourOptions
-from middleware.learning.make_groups import GroupOptions, Sources
-from middleware.learning.mining import Candidate
-from middleware.learning.shop_documents import Document
+from middleware.learning.groups import labelled_queries
+from middleware.learning.groups import make as make_groups
+from middleware.learning.groups.behaviour_log import BehaviourOptions
+from middleware.learning.groups.make import GroupOptions, Sources
+from middleware.learning.groups.mining import Candidate
+from middleware.learning.groups.shop_documents import Document
+from middleware.learning.invention.augmentation import Augmentation
 
 COLOURS, THINGS = ("red", "blue", "green", "black"), ("desk lamp", "laptop bag", "office chair")
 TITLES = [f"{maker} {colour} {thing}" for maker in ("Acme", "Borg") for thing in THINGS for colour in COLOURS]

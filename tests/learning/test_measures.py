@@ -8,7 +8,7 @@ import random
 import pytest
 
 from middleware.errors import ConfigError
-from middleware.learning.measures import calculate, condense, parse_measures, unjudged_shares
+from middleware.learning.evaluation.measures import calculate, condense, parse_measures, unjudged_shares
 
 
 def values(run, qrels, *names):

@@ -12,8 +12,8 @@ from fake_teachers import SilentTeacher, WordTeacher, pool_of, window_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from middleware.learning.drafts import Completion, Label, Wanted, finish, make_draft
-from middleware.learning.mining import Mix, are_negatives, mine
+from middleware.learning.groups.drafts import Completion, Label, Wanted, finish, make_draft
+from middleware.learning.groups.mining import Mix, are_negatives, mine
 
 POOL = pool_of(*(f"stranger {n}" for n in range(50)))
 WINDOW = window_of(*(f"hit {n}" for n in range(30)))

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from middleware.learning.product_pieces import normalise, read_product, split_terms
-from middleware.learning.pseudo_queries import GROUP_SIZE, Inventor
+from middleware.learning.demo.product_pieces import normalise, read_product, split_terms
+from middleware.learning.demo.pseudo_queries import GROUP_SIZE, Inventor
 
 PHONE = {
     "title": "Apple iPhone 12 128GB Smartphone, Black",

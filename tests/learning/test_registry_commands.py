@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from middleware.cli import app
 from middleware.errors import CommandError, ConfigError
-from middleware.learning.evaluate_slices import read_trained_on
+from middleware.learning.evaluation.slices import read_trained_on
 from middleware.registry import Registry
 
 

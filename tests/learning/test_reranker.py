@@ -17,12 +17,12 @@ from safetensors.torch import load_file  # noqa: E402
 
 from middleware.config import ModelSettings  # noqa: E402
 from middleware.errors import CommandError, ConfigError  # noqa: E402
-from middleware.learning.reranker import CHECKPOINTS, RUN_FILE, TRAINING_FILE, Recipe, train_reranker  # noqa: E402
-from middleware.learning.reranker_base import TrainedParts, keep_layers, open_base  # noqa: E402
-from middleware.learning.reranker_batches import Batches, encode_groups  # noqa: E402
-from middleware.learning.reranker_checks import group_ndcg  # noqa: E402
-from middleware.learning.reranker_groups import usable_groups  # noqa: E402
-from middleware.learning.reranker_watch import check_steps, is_enough, read_points  # noqa: E402
+from middleware.learning.reranker.batches import Batches, encode_groups  # noqa: E402
+from middleware.learning.reranker.checks import group_ndcg  # noqa: E402
+from middleware.learning.reranker.groups import usable_groups  # noqa: E402
+from middleware.learning.reranker.starting_weights import TrainedParts, keep_layers, open_base  # noqa: E402
+from middleware.learning.reranker.train import CHECKPOINTS, RUN_FILE, TRAINING_FILE, Recipe, train_reranker  # noqa: E402
+from middleware.learning.reranker.watch import check_steps, is_enough, read_points  # noqa: E402
 from middleware.rerank.backends import load_backend  # noqa: E402
 from middleware.rerank.backends.pair_tokenizer import PairTokenizer  # noqa: E402
 

@@ -13,8 +13,8 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 from middleware.config import ModelSettings  # noqa: E402
-from middleware.learning.reranker_batches import Batches, encode_groups  # noqa: E402
-from middleware.learning.reranker_recipe import Recipe  # noqa: E402
+from middleware.learning.reranker.batches import Batches, encode_groups  # noqa: E402
+from middleware.learning.reranker.recipe import Recipe  # noqa: E402
 from middleware.rerank.backends.source import open_source  # noqa: E402
 
 GROUPS = tiny_groups(40, 5, most=12)

@@ -10,8 +10,8 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("sentence_transformers")
 
 from middleware.errors import ConfigError  # noqa: E402
-from middleware.learning.reranker_losses import make_group_loss  # noqa: E402
-from middleware.learning.reranker_recipe import LOSSES, Recipe  # noqa: E402
+from middleware.learning.reranker.losses import make_group_loss  # noqa: E402
+from middleware.learning.reranker.recipe import LOSSES, Recipe  # noqa: E402
 
 LN3, LN7 = math.log(3), math.log(7)
 

@@ -18,7 +18,7 @@ pytest.importorskip("sentence_transformers")
 from reranker_process import train  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 
-from middleware.learning.reranker import CHECKPOINTS, TRAINING_FILE  # noqa: E402
+from middleware.learning.reranker.train import CHECKPOINTS, TRAINING_FILE  # noqa: E402
 
 PROCESS = Path(__file__).with_name("reranker_process.py")
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]

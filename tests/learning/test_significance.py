@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from middleware.learning.significance import compare_groups, compare_paired, mean_interval
+from middleware.learning.evaluation.significance import compare_groups, compare_paired, mean_interval
 
 
 def test_the_p_value_is_the_share_of_sign_flips_that_differ_as_much():

@@ -8,8 +8,8 @@ from fake_teachers import WordTeacher
 
 from middleware.errors import BackendError, CommandError
 from middleware.features.matching import Matching
-from middleware.learning.groups import Group
-from middleware.learning.teachers import CrossEncoderTeacher, MeanTeacher, MixedTeacher, Question, question_of
+from middleware.learning.groups.group import Group
+from middleware.learning.groups.teachers import CrossEncoderTeacher, MeanTeacher, MixedTeacher, Question, question_of
 
 
 def embed_letters(texts):
@@ -108,7 +108,7 @@ def test_the_engine_of_the_second_stage_is_a_teacher(tmp_path):
     from tiny_model import save_tiny_bert
 
     from middleware.config import ModelSettings
-    from middleware.learning.cascade import start_engine
+    from middleware.learning.cascade.make import start_engine
 
     engine = start_engine(ModelSettings(source=str(save_tiny_bert(tmp_path)), precision="exact", device="cpu"))
     try:

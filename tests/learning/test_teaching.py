@@ -14,12 +14,12 @@ from typer.testing import CliRunner
 from middleware.cli import app
 from middleware.config import ModelSettings, Settings
 from middleware.errors import CommandError, ConfigError
-from middleware.learning import cascade
-from middleware.learning.cascade import ENOUGH, Depth, make_estimator, measure_depth
-from middleware.learning.cascade_training import Recipe, TaughtWindow, Words, _Student, _tensors, _with_residuals, teach
-from middleware.learning.given_queries import read_queries
+from middleware.learning.cascade import make as cascade
+from middleware.learning.cascade.make import ENOUGH, Depth, make_estimator, measure_depth
+from middleware.learning.cascade.training import Recipe, TaughtWindow, Words, _Student, _tensors, _with_residuals, teach
+from middleware.learning.groups.given_queries import read_queries
+from middleware.learning.groups.shop_documents import Document
 from middleware.learning.shop import PLACEHOLDER, default_form, read_form, section_of
-from middleware.learning.shop_documents import Document
 from middleware.rerank import estimator_choice
 from middleware.rerank.estimator import Estimator
 from middleware.rerank.estimator_file import read_estimator

@@ -17,10 +17,10 @@ pytest.importorskip("sentence_transformers")
 from middleware.cli import app  # noqa: E402
 from middleware.config import ModelSettings  # noqa: E402
 from middleware.errors import CommandError, ConfigError  # noqa: E402
-from middleware.learning.groups import read_groups, write_groups  # noqa: E402
-from middleware.learning.reranker_compression import compress  # noqa: E402
-from middleware.learning.reranker_teaching import ask_teachers  # noqa: E402
-from middleware.learning.train_data import DataOptions  # noqa: E402
+from middleware.learning.groups.group import read_groups, write_groups  # noqa: E402
+from middleware.learning.reranker.compression import compress  # noqa: E402
+from middleware.learning.reranker.data import DataOptions  # noqa: E402
+from middleware.learning.reranker.teaching import ask_teachers  # noqa: E402
 from middleware.rerank.backends import load_backend  # noqa: E402
 
 QUICK = ["--learning-rate", "2e-3", "--train-words", "--frozen-layers", "0", "--max-tokens", "32"]
@@ -155,7 +155,7 @@ def test_broken_groups_are_counted_in_what_it_says(base, tmp_path):
 
 def test_options_are_kept_as_json_and_found_again():
     options = DataOptions(groups=Path("g.jsonl"), teachers=("a", "b"))
-    from middleware.learning.train_data import _spelled
+    from middleware.learning.reranker.data import _spelled
 
     assert _spelled(options) == json.loads(json.dumps(_spelled(options)))
 

@@ -20,18 +20,18 @@ from tuning_shop import Quiet, make_judgments, make_shop, options, shop_of
 
 from middleware.config import Settings
 from middleware.errors import CommandError, ConfigError
-from middleware.learning.fusion_windows import open_source
-from middleware.learning.judgments import Judgments
-from middleware.learning.tuning import prepare, tune
-from middleware.learning.tuning_importance import importances
-from middleware.learning.tuning_output import write_output
-from middleware.learning.tuning_plots import check_plot, write_plot
-from middleware.learning.tuning_session import Session
-from middleware.learning.tuning_space import WHAT, Configuration, FusionChoice
-from middleware.learning.tuning_study import MADE_OF, completed, open_study
-from middleware.learning.tuning_terminal import describe_values, show_result
-from middleware.learning.tuning_trials import Attempt
-from middleware.learning.tuning_windows import LEARNED, OWN, CrossEncoder, Windows
+from middleware.learning.evaluation.judgments import Judgments
+from middleware.learning.fusion.windows import open_source
+from middleware.learning.tuning.importance import importances
+from middleware.learning.tuning.output import write_output
+from middleware.learning.tuning.plots import check_plot, write_plot
+from middleware.learning.tuning.session import Session
+from middleware.learning.tuning.space import WHAT, Configuration, FusionChoice
+from middleware.learning.tuning.study import MADE_OF, completed, open_study
+from middleware.learning.tuning.terminal import describe_values, show_result
+from middleware.learning.tuning.trials import Attempt
+from middleware.learning.tuning.tune import prepare, tune
+from middleware.learning.tuning.windows import LEARNED, OWN, CrossEncoder, Windows
 from middleware.rerank.score_memory import ScoreMemory
 from middleware.second_stage import Reader, SecondStage
 

@@ -6,12 +6,12 @@ import pytest
 
 from middleware.errors import CommandError, ConfigError
 from middleware.fusion_models.hand_set import HandSet
-from middleware.learning.judgments import Judgments
-from middleware.learning.reranker_recipe import Recipe
-from middleware.learning.tuning_parts import check_parts, cut, only_queries
-from middleware.learning.tuning_result import _Values
-from middleware.learning.tuning_space import WHAT, Configuration, Space, present_values, suggest
-from middleware.learning.tuning_template import pieces_of, template_text
+from middleware.learning.evaluation.judgments import Judgments
+from middleware.learning.reranker.recipe import Recipe
+from middleware.learning.tuning.parts import check_parts, cut, only_queries
+from middleware.learning.tuning.result import _Values
+from middleware.learning.tuning.space import WHAT, Configuration, Space, present_values, suggest
+from middleware.learning.tuning.template import pieces_of, template_text
 
 QUERIES = {f"q{number}": f"word{number} thing" for number in range(40)}
 

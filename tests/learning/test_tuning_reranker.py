@@ -12,15 +12,15 @@ from tiny_model import save_tiny_bert
 from tuning_shop import Quiet, make_judgments, make_shop, options
 
 from middleware.config import Settings
-from middleware.learning import tuning_reranker
-from middleware.learning.groups import Group
-from middleware.learning.reranker import TRAINING_FILE
-from middleware.learning.reranker_watch import Moment
-from middleware.learning.tuning import prepare, tune
-from middleware.learning.tuning_output import write_output
-from middleware.learning.tuning_reranker import Trainer, _some_invented, base_recipe
-from middleware.learning.tuning_space import RerankerChoice
-from middleware.learning.tuning_trials import FOLDER
+from middleware.learning.groups.group import Group
+from middleware.learning.reranker.train import TRAINING_FILE
+from middleware.learning.reranker.watch import Moment
+from middleware.learning.tuning import reranker as tuning_reranker
+from middleware.learning.tuning.output import write_output
+from middleware.learning.tuning.reranker import Trainer, _some_invented, base_recipe
+from middleware.learning.tuning.space import RerankerChoice
+from middleware.learning.tuning.trials import FOLDER
+from middleware.learning.tuning.tune import prepare, tune
 
 
 @pytest.fixture(scope="module")

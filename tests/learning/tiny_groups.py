@@ -6,7 +6,7 @@ import random
 
 from tiny_model import WORDS
 
-from middleware.learning.groups import Group
+from middleware.learning.groups.group import Group
 
 _ASCII = [word for word in WORDS if word.isascii()]
 

@@ -15,8 +15,8 @@ sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1]), 
 
 from tuning_shop import Quiet, make_judgments, make_shop, options  # noqa: E402
 
-from middleware.learning import tuning  # noqa: E402
-from middleware.learning.tuning_trials import Attempt  # noqa: E402
+from middleware.learning.tuning import tune as tuning  # noqa: E402
+from middleware.learning.tuning.trials import Attempt  # noqa: E402
 
 
 def run(model: str, study: str, given: dict, kill_in: int = -1, meet: int = 0) -> None:

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from middleware.config import Settings
-from middleware.learning.judgments import Judgments
+from middleware.learning.evaluation.judgments import Judgments
 from middleware.learning.shop import Shop, default_form
-from middleware.learning.tuning import Options
+from middleware.learning.tuning.tune import Options
 
 COLOURS = ("red", "blue", "green")
 THINGS = ("phone", "case", "cable", "shoe", "leather", "iphone")

@@ -12,10 +12,10 @@ from middleware.catalog.demo import DEFAULT_NOW, generate
 from middleware.catalog.demo.generator import DEFAULT_SEED, stock_shop
 from middleware.catalog.demo.lesson import make_lesson, write_lesson
 from middleware.catalog.demo.wishes import wish, words_of
-from middleware.learning.behaviour_bias import estimate_examination
-from middleware.learning.behaviour_log import BehaviourOptions, read_log
-from middleware.learning.behaviour_sources import read_records
-from middleware.learning.judgments import read_judgments
+from middleware.learning.evaluation.judgments import read_judgments
+from middleware.learning.groups.behaviour_bias import estimate_examination
+from middleware.learning.groups.behaviour_log import BehaviourOptions, read_log
+from middleware.learning.groups.behaviour_sources import read_records
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""Teaching of the estimator that decides what a cross-encoder reads."""

@@ -1,0 +1,1 @@
+"""How good rankings are: judgments in, measures, intervals and a report out."""

@@ -1,0 +1,1 @@
+"""Training of fusion models from judged searches."""

@@ -1,0 +1,1 @@
+"""What cross-encoders learn from, made of judgments, behaviour and queries."""

@@ -1,0 +1,1 @@
+"""Queries invented from any catalogue."""

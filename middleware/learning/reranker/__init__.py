@@ -1,0 +1,1 @@
+"""Training of cross-encoders: recipe, losses, batches, checkpoints, students."""
