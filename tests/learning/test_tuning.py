@@ -79,6 +79,8 @@ def test_every_query_is_searched_once_and_held_out_ones_only_at_the_end(found, m
     assert sorted(shop.client.searched) == sorted(set(shop.client.searched))
     parts = prepare(shop, make_judgments(), options(Path("unused"), trials=1)).parts
     assert {text.replace(" ", "-") for text in shop.client.searched[-4:]} == set(parts.held_out)
+    assert shop.client.sampled
+    assert not {text.replace(" ", "-") for text in shop.client.sampled} & set(parts.held_out)
 
 
 def test_the_line_says_how_far_it_is_and_how_long_it_will_take(found):

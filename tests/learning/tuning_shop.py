@@ -29,11 +29,16 @@ def documents(count: int = 240, seed: int = 5) -> dict[str, dict[str, str]]:
 
 
 class MemoryClient:
-    """Answers the two kinds of searches that tuning sends: by ids, and by words, misled by descriptions."""
+    """Answers the searches that tuning sends: by ids, and by words, misled by descriptions.
+
+    `sampled`: texts searched with whole sources, to see what fields there are; `searched`: all others.
+    """
 
     def __init__(self, held: dict[str, dict[str, str]]) -> None:
         self.held = held
         self.searched: list[str] = []
+        self.sampled: list[str] = []
+        self.indices = SimpleNamespace(get_mapping=lambda index: SimpleNamespace(body={index: {"mappings": {}}}))
 
     def options(self, **_: Any) -> MemoryClient:
         return self
@@ -46,7 +51,7 @@ class MemoryClient:
         if "function_score" in query:
             return self._answer([(name, 1.0) for name in self.held], body["size"])
         text = query["multi_match"]["query"]
-        self.searched.append(text)
+        (self.sampled if body.get("_source") is True else self.searched).append(text)
         scored = [(name, self._score(text, document)) for name, document in self.held.items()]
         found = sorted((each for each in scored if each[1] > 0), key=lambda each: (-each[1], each[0]))
         return self._answer(found, body["size"])

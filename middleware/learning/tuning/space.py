@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from middleware.errors import ConfigError
 from middleware.fusion_models.trained import Trained
 from middleware.learning.fusion.losses import LOSSES
+from middleware.learning.fusion.make import DEFAULT_UNJUDGED
 from middleware.learning.fusion.training import AVERAGE, KINDS, Recipe
 from middleware.learning.reranker.recipe import Recipe as RerankerRecipe
 from middleware.learning.tuning.template import Piece, pieces_of, template_text
@@ -201,7 +202,7 @@ def _present_fusion(space: Space) -> dict[str, Any]:
         shares = {name: min(space.weights.get(name, 0.0) / ours, MOST_WEIGHT) for name in space.weighted}
         return {"fusion": kind, **{f"weight of {name}": share for name, share in shares.items()}}
     default = Recipe()
-    values: dict[str, Any] = {"fusion": kind, "unjudged": 0.3, "monotone": MODELS_ALONE}
+    values: dict[str, Any] = {"fusion": kind, "unjudged": DEFAULT_UNJUDGED, "monotone": MODELS_ALONE}
     values |= {f"use {source}": True for source in space.sources}
     values |= {"loss": default.loss, "l2": default.l2} if kind != "trees" else {}
     return values | ({"units": default.units} if kind in ("network", AVERAGE) else {})

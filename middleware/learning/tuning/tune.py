@@ -19,7 +19,8 @@ from middleware.learning.evaluation.judgments import Judgments
 from middleware.learning.evaluation.measures import parse_measures
 from middleware.learning.evaluation.searches import ID
 from middleware.learning.fusion.evaluation import ablations
-from middleware.learning.fusion.windows import in_index, open_source, possible_features, template_fields
+from middleware.learning.fusion.fields import choose_fields
+from middleware.learning.fusion.windows import in_index, open_source, possible_features
 from middleware.learning.groups.teachers import Teacher
 from middleware.learning.reranker.recipe import Recipe as RerankerRecipe
 from middleware.learning.shop import Shop, section_of
@@ -143,12 +144,14 @@ def prepare(shop: Shop, judgments: Judgments, options: Options) -> Data:
     judgments = in_index(shop, judgments, options.id_field)
     parts = cut(judgments.queries, options.folds, options.held_out, options.seed)
     check_parts(judgments, parts, judged_only=options.judged_only)
-    return Data(shop, judgments, parts, _space(shop, own, options), own, options)
-
-
-def _space(shop: Shop, own: ResolvedVariant, options: Options) -> Space:
     trained = _trained(own)
-    fields = (trained.fields if trained else ()) or template_fields(shop.settings, shop.index)
+    searched = [text for query, text in judgments.queries.items() if query not in parts.held_out]
+    fields = (trained.fields if trained else ()) or choose_fields(shop, searched)
+    return Data(shop, judgments, parts, _space(shop, own, fields, options), own, options)
+
+
+def _space(shop: Shop, own: ResolvedVariant, fields: Sequence[str], options: Options) -> Space:
+    trained = _trained(own)
     features = possible_features(shop.settings, shop.index)
     left_by = ablations(features)
     trains = "reranker" in options.what
