@@ -42,6 +42,10 @@ app.command()(tune)
 app.command("demo-catalog")(write_catalog)
 
 
+# Others say what they do on the terminal, where a log would stand between.
+_SERVERS = ("serve", "scorer")
+
+
 def _show_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"es-rerank {__version__}")
@@ -50,11 +54,13 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
+    context: typer.Context,
     _version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it.")
     ] = False,
 ) -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    level = logging.INFO if context.invoked_subcommand in _SERVERS else logging.WARNING
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("elastic_transport").setLevel(logging.WARNING)
     logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
 
