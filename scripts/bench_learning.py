@@ -87,7 +87,7 @@ def main() -> None:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=CHORUS, help="folder of the Chorus catalogue and judgments")
-    parser.add_argument("--invented", type=int, default=4000, help="queries that the cross-encoder learns from")
+    parser.add_argument("--invented", type=int, default=2000, help="queries that the cross-encoder learns from")
     parser.add_argument("--keep", type=Path, help="folder of the taught cross-encoder: taken, or made")
     parser.add_argument("--draws", type=int, default=3, help="how often the folds are drawn")
     parser.add_argument("--seed", type=int, default=0, help="of the invented queries and the training")

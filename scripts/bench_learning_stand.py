@@ -86,7 +86,7 @@ class Stand:
         judged = {word_set(query) for query in judgments.queries.values()}
         groups = [group for group in made.groups if word_set(group.query_text) not in judged]
         print(f"{made}; {len(made.groups) - len(groups)} left out, for they ask what a judged query asks\n")
-        recipe = Recipe(loss="kl", batch_size=64, max_tokens=MAX_TOKENS, seed=seed)
+        recipe = Recipe(max_tokens=MAX_TOKENS, seed=seed)
         train_reranker(groups, [], recipe, folder, lambda moment: say("training", moment.step, moment.steps))
         return folder
 
