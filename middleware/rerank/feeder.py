@@ -15,8 +15,9 @@ from middleware.rerank.score_memory import ScoreMemory
 from middleware.rerank.turns import Turns
 from middleware.rerank.watch import Fate, Watch
 
-# Pairs tokenised in one go: the first batch starts while the others are tokenised, and searches take turns.
-_SLICE = 64
+# Pairs tokenised in one go: the first batch starts while the others are tokenised, and searches take turns. Of one
+# query more, since batches cut from all its pairs are more even; of many fewer, since the budget is for all their heads.
+_SLICE_OF_ONE, _SLICE_OF_MANY = 64, 32
 
 Query = tuple[str, Sequence[str]]
 """A query text and the texts of its documents."""
@@ -110,7 +111,8 @@ class Feeder:
 def _slices(search: Search) -> Iterator[tuple[int, Sequence[int]]]:
     """Rows to be tokenised in one go, with the place of their query: the head of every query's documents first."""
     missing = [[row for row, slot in enumerate(slots) if slot is None] for slots in search.slots]
-    for start in range(0, max(map(len, missing)), _SLICE):
+    size = _SLICE_OF_ONE if len(missing) == 1 else _SLICE_OF_MANY
+    for start in range(0, max(map(len, missing)), size):
         for index, rows in enumerate(missing):
             if start < len(rows):
-                yield index, rows[start : start + _SLICE]
+                yield index, rows[start : start + size]

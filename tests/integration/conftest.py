@@ -74,7 +74,7 @@ def answers(url: str) -> bool:
 StartProxy = Callable[..., Proxy]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def start_proxy_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartProxy]:
     """Start `es-rerank serve` with a configuration (as in rerank.yml); waits for /_rerank/health, or /ready."""
     running: list[Proxy] = []
