@@ -16,7 +16,7 @@ from middleware.rerank.turns import Turns
 from middleware.rerank.watch import Fate, Watch
 
 # Pairs tokenised in one go: the first batch starts while the others are tokenised, and searches take turns. Of one
-# query more, since batches cut from all its pairs are more even; of many fewer, since the budget is for all their heads.
+# query more, since batches cut of all its pairs are more even; of many fewer, since the budget is for all their heads.
 _SLICE_OF_ONE, _SLICE_OF_MANY = 64, 32
 
 Query = tuple[str, Sequence[str]]
