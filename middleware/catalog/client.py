@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -17,6 +17,7 @@ from elastic_transport import (
 from elastic_transport.client_utils import DEFAULT, DefaultType
 from elasticsearch import ApiError, Elasticsearch
 
+from middleware.config_network import UpstreamSettings
 from middleware.errors import CommandError, ConfigError
 
 if TYPE_CHECKING:
@@ -72,6 +73,10 @@ class Access:
     api_key: str | None = None
     ca_file: Path | None = None
     insecure: bool = False
+
+    def trusting(self, upstream: UpstreamSettings) -> Access:
+        """The same person, who trusts whom the proxy trusts."""
+        return replace(self, ca_file=upstream.ca_file, insecure=upstream.insecure)
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,8 +122,7 @@ def _open(config: Path, index: str | None, user: str | None, password: str | Non
         raise ConfigError("indices", index, "no vectors there; write `vectors: {encoder: starter}` under the index")
     name, section = sections.candidates[0]
     assert section.vectors is not None  # as was just checked
-    access = Access(user, password, api_key, settings.upstream.ca_file, settings.upstream.insecure)
-    client = connect(settings.upstream.urls[0], access)
+    client = connect(settings.upstream.urls[0], Access(user, password, api_key).trusting(settings.upstream))
     describe_cluster(client)
     template = parse_template(section.vectors.template or section.template)
     return _Chosen(

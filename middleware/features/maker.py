@@ -13,9 +13,8 @@ from middleware.features.matching import Matching
 from middleware.features.popularity import popularity
 from middleware.features.price import price_features
 from middleware.features.table import FIELD_KINDS, OF_ALL_FIELDS, PROFILE_FEATURES, find_feature
-from middleware.features.vectors import vector_features
+from middleware.features.vectors import scaled, vector_features
 from middleware.fusion import FloatArray, scale_first_stage
-from middleware.rerank.vectors import scaled
 
 _HIT_FIELDS = {
     "brand_match": "brand",

@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
 
 from middleware.catalog.commands import ApiKey, Password, User
 from middleware.config import IndexSettings
 from middleware.errors import ConfigError
 from middleware.learning.registry.commands import add_to, open_registry
+from middleware.learning.step_bar import step_bar
 
 MOST_LOST = 0.005
 DEFAULT_TEMPLATE = IndexSettings().template
@@ -75,12 +75,7 @@ def export_model(
     settings = ModelSettings(source=source, precision=precision.value, max_tokens=max_tokens, device="cpu")
     settings = settings.resolved(open_registry(registry, None))
     console = Console(stderr=True)
-    with Progress(*Progress.get_default_columns(), console=console, transient=True) as progress:
-        task = progress.add_task("reading", total=None)
-
-        def step(what: str, done: int, steps: int) -> None:
-            progress.update(task, description=what, completed=done, total=steps)
-
+    with step_bar(console, "reading") as step:
         texts = read_catalog(catalog, template, id_field)
         judged = read_judged(qrels, texts.texts) if qrels else {}
         folder, report = export(settings, texts, judged, step)
@@ -131,20 +126,14 @@ def make_cascade(
     from middleware.rerank.estimator_choice import estimator_path
 
     settings = load_settings(config)
-    chosen, index = settings.find_model(model), index or next(iter(settings.indices))
+    chosen = settings.find_model(model)
     path = output or estimator_path(chosen)
     if chosen.remote and (path is None or words is None):
         raise ConfigError("models", chosen.source, "this model runs elsewhere; give --output and --words")
-    access = Access(user, password, api_key, settings.upstream.ca_file, settings.upstream.insecure)
-    shop = open_shop(settings, access, index, search, hits)
+    shop = open_shop(settings, Access(user, password, api_key), index, search, hits)
     given = read_queries(queries) if queries else []
     console = Console(stderr=True)
-    with Progress(*Progress.get_default_columns(), console=console, transient=True) as progress:
-        task = progress.add_task("loading the model", total=None)
-
-        def step(what: str, done: int, steps: int) -> None:
-            progress.update(task, description=what, completed=done, total=steps)
-
+    with step_bar(console, "loading the model") as step:
         file, depths = make_estimator(chosen, words or chosen.source, shop, given, windows, step)
     path = path or estimator_path(chosen)  # what comes from the hub is in its cache only now
     if path is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import thread_time
@@ -15,6 +15,7 @@ from middleware.config import ModelSettings
 from middleware.errors import CommandError
 from middleware.learning.evaluation.rankings import MAIN_MEASURE, evaluate
 from middleware.learning.export_texts import CatalogTexts, Judged
+from middleware.learning.step_bar import Step
 from middleware.registry_manifest import MANIFEST_FILE, find_manifest
 from middleware.rerank.backends import Backend, FloatArray, load_backend
 from middleware.rerank.backends.calibration import CALIBRATION_FILE, export_folder, save_ranges
@@ -27,9 +28,6 @@ from middleware.rerank.backends.source import open_source
 REPORT_FILE = "report.json"
 CALIBRATION_SEARCHES, CALIBRATION_DOCUMENTS = 150, 4
 COMPARED_SEARCHES, COMPARED_DOCUMENTS, ROUNDS = 8, 50, 3
-
-Step = Callable[[str, int, int], None]
-"""Told what is being done, and how many steps of how many are."""
 
 
 @dataclass(frozen=True, slots=True)

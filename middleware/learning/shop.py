@@ -87,13 +87,16 @@ class Shop:
         return ask(self.client, lambda: self.client.perform_request("POST", target, headers=_HEADERS, body=body))
 
 
-def open_shop(settings: Settings, access: Access, index: str, search: Path | None, hits: int) -> Shop:
+def open_shop(settings: Settings, access: Access, index: str | None, search: Path | None, hits: int) -> Shop:
     """The shop of `index` at the first upstream, searched as in the file `search`, or all its text fields.
 
+    Without an `index` that of the first section. `access`: who asks; whom to trust is what `settings` say.
     Raises ConfigError for an index that no section covers, or a file that is no search.
     """
+    index = index or next(iter(settings.indices))
     form = read_form(search) if search else default_form(section_of(index, settings))
-    return Shop(connect(settings.upstream.urls[0], access), settings, index, form, hits, load_fusions(settings))
+    client = connect(settings.upstream.urls[0], access.trusting(settings.upstream))
+    return Shop(client, settings, index, form, hits, load_fusions(settings))
 
 
 def section_of(index: str, settings: Settings) -> IndexSettings:

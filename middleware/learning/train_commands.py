@@ -15,8 +15,8 @@ from middleware.catalog.commands import ApiKey, Password, User
 from middleware.learning.reranker.recipe import Loss, Precision, Recipe
 
 if TYPE_CHECKING:
-    from middleware.learning.groups.teachers import Step
     from middleware.learning.reranker.train import Moment, Show, Trained
+    from middleware.learning.step_bar import Step
 
 app = typer.Typer(no_args_is_help=True, help="Train models that rank from judgments, behaviour or the catalogue alone.")
 

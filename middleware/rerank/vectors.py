@@ -54,20 +54,6 @@ def cosines(query_vector: NDArray[np.float32], encoded: Sequence[str | None]) ->
     return (unpack(encoded, len(query_vector)) @ query_vector).astype(np.float64)
 
 
-def scaled(found: FloatArray) -> FloatArray:
-    """Cosines of one window, shape (n,), scaled by min-max to [0, 1]: how far they lie apart depends on the encoder.
-
-    A hit without a vector (NaN) gets the median of the others, all get 0.5 where none has one, so that it neither gains
-    nor loses.
-    """
-    known = np.isfinite(found)
-    if not known.any():
-        return np.full(found.shape, 0.5)
-    lowest, highest = found[known].min(), found[known].max()
-    values = (found - lowest) / (highest - lowest) if highest > lowest else np.where(known, 0.5, np.nan)
-    return np.where(known, values, np.median(values[known]))
-
-
 def _codes(encoded: str, dimensions: int) -> Matrix:
     try:
         codes = np.frombuffer(b64decode(encoded), dtype=np.int8)

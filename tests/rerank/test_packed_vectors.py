@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from middleware.rerank.vectors import cosines, pack, scaled, unpack, vector_key
+from middleware.features.vectors import scaled
+from middleware.rerank.vectors import cosines, pack, unpack, vector_key
 
 
 def unit(rows: int, dimensions: int, seed: int = 0) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 
@@ -17,14 +17,12 @@ from middleware.learning.cascade.training import Recipe, TaughtWindow, Words, te
 from middleware.learning.groups.shop_documents import draw_documents
 from middleware.learning.invention.inventor import Inventor
 from middleware.learning.shop import Shop, section_of
+from middleware.learning.step_bar import Step
 from middleware.rerank.backends.source import checked_source, import_transformers, origin
 from middleware.rerank.engine import Engine
 from middleware.rerank.estimator import Estimator
 from middleware.rerank.estimator_file import EstimatorFile
 from middleware.rerank.score_memory import ScoreMemory
-
-Step = Callable[[str, int, int], None]
-"""Told what is being done, and how many steps of how many are."""
 
 ENOUGH = 0.985
 """Share of the model's own gain in the page that a depth must keep. More of the judged gain is kept then: hits that

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from middleware.errors import CommandError
 from middleware.learning.evaluation.baselines import by_cosine, embed_windows
 from middleware.learning.evaluation.judgments import Judgments
 from middleware.learning.evaluation.searches import APPLIED, Searched, Searcher, Setup
-
-Step = Callable[[str, int, int], None]
-"""Told what is being done, and how many steps of how many are."""
+from middleware.learning.step_bar import Step
 
 _EMBEDDED_TOGETHER = 100
 

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
 
 from middleware.catalog.commands import ApiKey, Password, User
 from middleware.errors import ConfigError
+from middleware.learning.step_bar import step_bar
 
 NONE = "none"
 
@@ -113,14 +113,8 @@ def evaluate(
         log=log,
         trained_on=trained_on,
     )
-    access = Access(user, password, api_key, settings.upstream.ca_file, settings.upstream.insecure)
-    with Progress(*Progress.get_default_columns(), console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("loading", total=None)
-
-        def step(what: str, done: int, steps: int) -> None:
-            progress.update(task, description=what, completed=done, total=steps)
-
-        results = evaluate_index(options, settings, access, step)
+    with step_bar(Console(stderr=True), "loading") as step:
+        results = evaluate_index(options, settings, Access(user, password, api_key), step)
         if output:
             step("drawing", 0, 1)
             write_results(results, output)

@@ -13,7 +13,7 @@ from middleware.config import CONTROL, Settings
 from middleware.errors import CommandError, ConfigError
 from middleware.experiments.assign import resolve
 from middleware.learning.evaluation.baselines import SHUFFLES, best_order, evaluate_chance, shuffled
-from middleware.learning.evaluation.collect import Collected, Step, collect
+from middleware.learning.evaluation.collect import Collected, collect
 from middleware.learning.evaluation.judgments import Judgments, read_judgments
 from middleware.learning.evaluation.measures import Run, parse_measures
 from middleware.learning.evaluation.rankings import evaluate
@@ -38,6 +38,7 @@ from middleware.learning.evaluation.searches import (
 )
 from middleware.learning.evaluation.slices import KINDS, Known, make_slices, read_log, read_trained_on
 from middleware.learning.shop import Shop, open_shop, section_of
+from middleware.learning.step_bar import Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,9 @@ def _open(options: Options, settings: Settings, access: Access, variants: Sequen
     section = section_of(options.index, settings)
     hits = max(options.hits, *(resolve(name, section, settings).window for name in variants), *options.windows)
     shop = open_shop(settings, access, options.index, options.search, hits)
-    return switched_off(replace(shop, client=connect(options.proxy, access))) if options.proxy else shop
+    if not options.proxy:
+        return shop
+    return switched_off(replace(shop, client=connect(options.proxy, access.trusting(settings.upstream))))
 
 
 def _known(options: Options) -> Known:

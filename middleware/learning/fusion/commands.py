@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
 
 from middleware.catalog.commands import ApiKey, Password, User
 from middleware.errors import ConfigError
+from middleware.learning.step_bar import step_bar
 
 
 class Kind(StrEnum):
@@ -101,22 +101,15 @@ def train_fusion(
     from middleware.learning.shop import open_shop, section_of
 
     settings = load_settings(config)
-    index = index or next(iter(settings.indices))
     judgments = read_judgments(qrels, queries)
-    access = Access(user, password, api_key, settings.upstream.ca_file, settings.upstream.insecure)
-    shop = open_shop(settings, access, index, search, hits or 1)
-    own = resolve(shop.variant, section_of(index, settings), settings).window
+    shop = open_shop(settings, Access(user, password, api_key), index, search, hits or 1)
+    own = resolve(shop.variant, section_of(shop.index, settings), settings).window
     shop = replace(shop, hits=hits or own)
     recipe = Recipe(model.value, loss.value, (*DEFAULT_MONOTONE, *(monotone or ())), seed=seed)
     wish = Wish(recipe, feature or (), field or (), read_unjudged(unjudged), folds, id_field, ablates=ablate)
     console = Console(stderr=True)
     console.print(str(judgments), soft_wrap=True, highlight=False)
-    with Progress(*Progress.get_default_columns(), console=console, transient=True) as progress:
-        task = progress.add_task("loading the model", total=None)
-
-        def step(what: str, done: int, steps: int) -> None:
-            progress.update(task, description=what, completed=done, total=steps)
-
+    with step_bar(console, "loading the model") as step:
         result = make_fusion(shop, judgments, wish, step)
     for remark in result.remarks:
         console.print(remark, soft_wrap=True, highlight=False)

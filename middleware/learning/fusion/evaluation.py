@@ -17,7 +17,8 @@ from middleware.learning.evaluation.measures import condense
 from middleware.learning.evaluation.rankings import Comparison, Evaluation, compare_evaluations, evaluate
 from middleware.learning.fusion.rows import make_rows
 from middleware.learning.fusion.training import Recipe, train
-from middleware.learning.fusion.windows import JudgedWindow, Step
+from middleware.learning.fusion.windows import JudgedWindow
+from middleware.learning.step_bar import Step
 
 MEASURE = "nDCG@10"
 Scores = Callable[[JudgedWindow], FloatArray]

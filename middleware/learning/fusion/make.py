@@ -34,7 +34,6 @@ from middleware.learning.fusion.rows import make_rows, matrix
 from middleware.learning.fusion.training import AVERAGE, KINDS, Recipe, train
 from middleware.learning.fusion.windows import (
     JudgedWindow,
-    Step,
     collect,
     default_features,
     in_index,
@@ -42,6 +41,7 @@ from middleware.learning.fusion.windows import (
     possible_features,
 )
 from middleware.learning.shop import Shop
+from middleware.learning.step_bar import Step
 
 DEFAULT_MONOTONE = ("cross_encoder", "vector_cosine", "vector_cosine_raw")
 DEFAULT_UNJUDGED = 0.5

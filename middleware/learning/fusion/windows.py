@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -23,13 +23,11 @@ from middleware.learning.evaluation.judgments import Judgments
 from middleware.learning.evaluation.searches import known_documents, read_ids
 from middleware.learning.shop import Shop, section_of
 from middleware.learning.shop_vectors import open_vectors
+from middleware.learning.step_bar import Step
 from middleware.rerank.score_memory import ScoreMemory
 from middleware.search.document import parse_template
 from middleware.search.reasons import Reason
 from middleware.second_stage import Reader, SecondStage
-
-Step = Callable[[str, int, int], None]
-"""Told what is being done, and how many steps of how many are."""
 
 _PATIENCE_MS = 600_000
 _COLLECTING = "collecting"

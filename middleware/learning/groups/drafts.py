@@ -13,7 +13,8 @@ import numpy as np
 from middleware.learning.groups.group import Group, Origin
 from middleware.learning.groups.mining import Candidate, Mix, are_negatives, mine
 from middleware.learning.groups.shop_documents import Document
-from middleware.learning.groups.teachers import Question, Step, Teacher
+from middleware.learning.groups.teachers import Question, Teacher
+from middleware.learning.step_bar import Step
 from middleware.rerank.backends import FloatArray
 
 Others = Literal["teacher", "zero"]

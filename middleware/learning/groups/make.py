@@ -15,10 +15,11 @@ from middleware.learning.groups.group import Group
 from middleware.learning.groups.labelled_queries import Judgments, wanted_of_behaviour, wanted_of_judgments
 from middleware.learning.groups.mining import Candidate, Mix, read_candidates
 from middleware.learning.groups.shop_documents import Document, draw_documents
-from middleware.learning.groups.teachers import MixedTeacher, Step, Teacher
+from middleware.learning.groups.teachers import MixedTeacher, Teacher
 from middleware.learning.invention.augmentation import Augmentation, augment, read_synonyms
 from middleware.learning.invention.inventor import Invented, Inventor
 from middleware.learning.shop import Shop, section_of
+from middleware.learning.step_bar import Step
 
 _POOL = 5000
 # So many in a row that were invented before: the catalogue has no more to say.

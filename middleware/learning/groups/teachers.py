@@ -13,10 +13,9 @@ from middleware.features.matching import Matching
 from middleware.fusion import scale_first_stage
 from middleware.learning.groups.group import Group
 from middleware.learning.invention.fields import CJK
+from middleware.learning.step_bar import Step
 from middleware.rerank.backends import FloatArray
 
-Step = Callable[[str, int, int], None]
-"""Told what is being done, and how many steps of how many are."""
 Embed = Callable[[Sequence[str]], FloatArray]
 """Unit vectors of texts, shape (n, width)."""
 

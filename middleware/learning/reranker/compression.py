@@ -14,10 +14,11 @@ import numpy as np
 
 from middleware.config import ModelSettings
 from middleware.errors import BackendError, CommandError
-from middleware.learning.export import Step, export, kendall_tau
+from middleware.learning.export import export, kendall_tau
 from middleware.learning.export_texts import CatalogTexts
 from middleware.learning.groups.group import Group
 from middleware.learning.reranker.checks import group_ndcg
+from middleware.learning.step_bar import Step
 from middleware.rerank.backends import Backend, FloatArray, load_backend
 from middleware.rerank.backends.calibration import CALIBRATION_FILE
 from middleware.rerank.backends.source import import_transformers, open_source, origin

@@ -16,10 +16,10 @@ from middleware.learning.evaluation.judgments import read_judgments
 from middleware.learning.groups.given_queries import read_queries
 from middleware.learning.groups.group import Group, read_groups, split, write_groups
 from middleware.learning.groups.make import GroupOptions, Sources, make_groups
-from middleware.learning.groups.teachers import Step
 from middleware.learning.reranker.teaching import ask_teachers
 from middleware.learning.reranker.train import TRAINING_FILE
 from middleware.learning.shop import open_shop
+from middleware.learning.step_bar import Step
 
 INVENTED = 2000
 """So many queries are invented where nothing else is given to learn from."""
@@ -160,7 +160,7 @@ def _from_file(options: DataOptions) -> tuple[Sequence[Group], str]:
 
 def _from_index(options: DataOptions, access: Access, step: Step) -> tuple[Sequence[Group], str]:
     settings = load_settings(options.config)
-    shop = open_shop(settings, access, options.index or next(iter(settings.indices)), options.search, options.hits)
+    shop = open_shop(settings, access, options.index, options.search, options.hits)
     notes, judgments, max_grade = [], None, None
     if options.qrels:
         read = read_judgments(options.qrels, options.qrels_queries)

@@ -10,7 +10,8 @@ import numpy as np
 from middleware.config import ModelSettings
 from middleware.learning.cascade.make import start_engine
 from middleware.learning.groups.group import Group
-from middleware.learning.groups.teachers import CrossEncoderTeacher, Step, question_of
+from middleware.learning.groups.teachers import CrossEncoderTeacher, question_of
+from middleware.learning.step_bar import Step
 
 
 def ask_teachers(groups: Sequence[Group], teachers: Sequence[ModelSettings], step: Step) -> list[Group]:

@@ -114,8 +114,7 @@ def tune(
         seed=seed,
     )
     judgments = read_judgments(qrels, queries)
-    access = Access(user, password, api_key, settings.upstream.ca_file, settings.upstream.insecure)
-    shop = open_shop(settings, access, index or next(iter(settings.indices)), search, hits or 1)
+    shop = open_shop(settings, Access(user, password, api_key), index, search, hits or 1)
     console = Console(stderr=True)
     console.print(str(judgments), soft_wrap=True, highlight=False)
     with _live(console) as show:

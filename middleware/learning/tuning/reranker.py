@@ -15,7 +15,6 @@ from middleware.errors import CommandError, RerankError
 from middleware.learning.cascade.make import start_engine
 from middleware.learning.evaluation.judgments import Judgments
 from middleware.learning.evaluation.searches import ID
-from middleware.learning.fusion.windows import Step
 from middleware.learning.groups.group import Group, family_of
 from middleware.learning.groups.make import GroupOptions, Sources, make_groups
 from middleware.learning.groups.shop_documents import find_documents
@@ -25,6 +24,7 @@ from middleware.learning.reranker.train import TRAINING_FILE, Moment, train_rera
 from middleware.learning.reranker.watch import check_steps
 from middleware.learning.shop import Shop, section_of
 from middleware.learning.starter import starter_folder
+from middleware.learning.step_bar import Step
 from middleware.learning.tuning.parts import only_queries
 from middleware.learning.tuning.space import RerankerChoice
 from middleware.learning.tuning.windows import CrossEncoder

@@ -17,7 +17,8 @@ from middleware.fusion_models.hand_set import HandSet
 from middleware.fusions import Fusion
 from middleware.learning.evaluation.judgments import Judgments
 from middleware.learning.evaluation.searches import read_ids
-from middleware.learning.fusion.windows import JudgedWindow, Source, Step
+from middleware.learning.fusion.windows import JudgedWindow, Source
+from middleware.learning.step_bar import Step
 from middleware.ranking import Scored
 from middleware.rerank.score_memory import ScoreMemory
 from middleware.search.hits import SearchResponse
