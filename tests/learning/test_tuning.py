@@ -4,36 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-import yaml
-from rich.console import Console
 from tiny_model import save_tiny_bert
-from tuning_shop import Quiet, make_judgments, make_shop, options, shop_of
+from tuning_shop import Quiet, make_judgments, make_shop, options
 
-from middleware.config import Settings
 from middleware.errors import CommandError, ConfigError
 from middleware.learning.evaluation.judgments import Judgments
-from middleware.learning.fusion.windows import open_source
-from middleware.learning.tuning.importance import importances
-from middleware.learning.tuning.output import write_output
-from middleware.learning.tuning.plots import check_plot, write_plot
 from middleware.learning.tuning.session import Session
-from middleware.learning.tuning.space import WHAT, Configuration, FusionChoice
+from middleware.learning.tuning.space import WHAT
 from middleware.learning.tuning.study import MADE_OF, completed, open_study
-from middleware.learning.tuning.terminal import describe_values, show_result
 from middleware.learning.tuning.trials import Attempt
 from middleware.learning.tuning.tune import prepare, tune
-from middleware.learning.tuning.windows import LEARNED, OWN, CrossEncoder, Windows
-from middleware.rerank.score_memory import ScoreMemory
-from middleware.second_stage import Reader, SecondStage
 
 PROCESS = Path(__file__).parent / "tuning_process.py"
 CHEAP = {"what": ("window", "fields"), "trials": 5}
@@ -235,87 +222,6 @@ def test_options_that_do_not_fit_are_named(shop, tmp_path):
         tune(shop, make_judgments(), options(tmp_path / "x.db", measure="nonsense"), Quiet())
 
 
-@pytest.fixture
-def opened(shop):
-    data = prepare(shop, make_judgments(), options(Path("unused")))
-    memory = ScoreMemory(1 << 24)
-    with open_source(data.shop, data.space.features, data.space.fields, "_id", memory) as source:
-        windows = Windows(source, data.own, data.space.template, memory)
-        windows.search(data.training, lambda *_: None)
-        yield data, source, windows
-
-
-def test_a_smaller_window_has_the_features_that_the_second_stage_makes_of_it(opened):
-    data, source, windows = opened
-    cut = windows.make(data.training, 13, data.space.template, LEARNED)
-    small = replace(source, shop=replace(source.shop, hits=13), variant=replace(source.variant, window=13))
-    assert len(cut) == len(data.training.queries)
-    for each in cut[:4]:
-        alone = small.window(each.query_id, each.query_text, data.training.qrels[each.query_id])
-        assert each.document_ids == alone.document_ids
-        assert set(each.features) == set(alone.features)
-        for name, values in alone.features.items():
-            assert each.features[name] == pytest.approx(values), name
-        np.testing.assert_array_equal(each.grades, alone.grades)
-
-
-def test_a_pair_is_read_once_whatever_is_tried(opened):
-    data, source, windows = opened
-
-    class Counting(SecondStage):
-        calls = 0
-
-        def rerank(self, *given):
-            Counting.calls += 1
-            return source.stage.rerank(*given)
-
-    model = CrossEncoder("counted", Counting(source.shop.settings, {}), ScoreMemory(0))
-    count = len(data.training.queries)
-    for window, template, calls in ((30, "{title}", 1), (20, "{title}", 1), (40, "{title}", 2), (40, "{brand}", 3)):
-        windows.make(data.training, window, template, OWN, model)
-        windows.make(data.training, window, template, LEARNED, model)
-        assert Counting.calls == calls * count
-
-
-def test_another_template_is_what_the_model_reads(opened):
-    data, source, windows = opened
-    query = next(iter(data.training.queries))
-    window = next(
-        each for each in windows.make(data.training, 15, "{title}[ | {brand}]", LEARNED) if each.query_id == query
-    )
-    section = source.shop.settings.indices["products"].model_copy(update={"template": "{title}[ | {brand}]"})
-    changed = source.shop.settings.model_copy(update={"indices": {"products": section}})
-    plan, response = replace(source.shop, settings=changed).search(data.training.queries[query])
-    plan = replace(plan, variant=replace(source.variant, window=15))
-    (scored,) = source.stage.rerank([(plan, response)], Reader(), 60_000)
-    assert scored.document_texts[0].count("|") == 1
-    assert window.features["cross_encoder"] == pytest.approx(scored.features["cross_encoder"])
-
-
-def test_what_a_hit_costs_is_told_by_the_pairs_that_were_not_remembered(opened):
-    data, _, windows = opened
-    assert windows.ms_per_hit("{title}") is None
-    windows.make(data.training, 20, "{title}", OWN)
-    first = windows.ms_per_hit("{title}")
-    assert first > 0
-    windows.make(data.training, 20, "{title}[{nothing}]", OWN)  # the same texts, all of them remembered
-    assert windows.ms_per_hit("{title}[{nothing}]") > first / 2
-
-
-def test_behind_the_window_hits_stay_in_elasticsearchs_order(opened):
-    data, _, windows = opened
-    judge = data.judge(windows, data.training)
-    of = replace(judge, measure="R@40")
-    fold, others = data.parts.folds[0], data.parts.without(0)
-    small, large = (of.evaluate(Configuration(size, data.space.template), others, fold) for size in (10, 40))
-    assert small.by_query == large.by_query  # the same forty hits, in another order
-    first = replace(judge, measure="nDCG@10")
-    orders = [
-        first.evaluate(Configuration(size, data.space.template), others, fold).mean["nDCG@10"] for size in (10, 40)
-    ]
-    assert orders[0] != orders[1]
-
-
 def test_a_trial_that_cannot_be_tried_is_counted_and_three_in_a_row_end_the_search(shop, tmp_path, monkeypatch):
     whole = Attempt.run
 
@@ -339,118 +245,12 @@ def test_a_run_ends_when_its_time_is_over(shop, tmp_path):
     assert 1 <= len(result.trials) < 10_000
 
 
-def test_the_lines_for_rerank_yml_serve_what_was_measured(found, tmp_path):
-    result, _, shop, _ = found
-    written = write_output(result, shop, tmp_path / "best.yml")
-    text = written[0].read_text()
-    assert f"trial {result.best.number} of 12" in text
-    present = json.loads(shop.settings.model_dump_json(exclude_unset=True))
-    served = shop_of(Settings.model_validate(pasted(present, yaml.safe_load(text))))
-    held_out = list(result.held_out.comparison.after.by_query)
-    given = options(tmp_path / "again.db", what=("window",), trials=1, hits=max(40, result.configuration.window))
-    again = tune(served, make_judgments(), given, Quiet())
-    assert list(again.held_out.comparison.before.by_query) == held_out
-    assert again.held_out.comparison.before.by_query == result.held_out.comparison.after.by_query
-
-
-def pasted(settings, found):
-    """rerank.yml with the lines pasted in."""
-    result = dict(settings)
-    for key, value in found.items():
-        mine = result.get(key)
-        result[key] = pasted(mine, value) if isinstance(mine, dict) and isinstance(value, dict) else value
-    return result
-
-
-def test_vectors_stay_those_of_the_old_document_text(found, tmp_path):
-    result, _, shop, _ = found
-    vectors = {"encoder": "some/encoder"}
-    settings = json.loads(shop.settings.model_dump_json(exclude_unset=True))
-    settings["indices"]["products"]["vectors"] = vectors
-    with_vectors = replace(shop, settings=Settings.model_validate(settings))
-    moved = replace(result, configuration=replace(result.configuration, template="{title}"))
-    (path, *_) = write_output(moved, with_vectors, tmp_path / "best.yml")
-    section = yaml.safe_load(path.read_text())["indices"]["products"]
-    assert section == {"template": "{title}", "vectors": {"template": result.space.template}}
-
-
-def test_hand_set_weights_are_written_in_place_of_a_fusion_model(found, tmp_path):
-    result, _, shop, _ = found
-    choice = FusionChoice("weights", {"cross_encoder": 1.0, "first_stage": 0.7}, None, (), 0.0)
-    weighted = replace(result, configuration=replace(result.configuration, fusion=choice), document=None)
-    (path,) = write_output(weighted, shop, tmp_path / "best.yml")
-    variant = yaml.safe_load(path.read_text())["variants"]["default"]
-    assert variant["weights"] == {"cross_encoder": 1.0, "first_stage": 0.7}
-    assert variant["fusion"] is None
-
-
-def test_the_terminal_shows_the_best_trials_what_mattered_and_the_honest_number(found):
-    result = replace(found[0], importances={"window": 0.75, "fusion": 0.25})
-    console = Console(width=160, record=True, file=open(os.devnull, "w"))  # noqa: SIM115 - the console's for good
-    show_result(result, console)
-    text = console.export_text()
-    assert "12 trials, " in text
-    assert "0 (as now)" in text
-    assert re.search(r"what made a difference .*\n +window +75\.0%\n +fusion +25\.0%", text)
-    assert "nDCG@10 on 4 queries that no trial saw, with 95 % intervals" in text
-    assert re.search(r"difference +[+-]0\.\d{3} \([+-]\d\.\d{3} to [+-]\d\.\d{3}\), p", text)
-
-
 def test_fields_that_the_search_itself_names_are_not_searched(shop, tmp_path):
     inner = {"standard": json.loads(shop.form)}
     reranker = {"retriever": inner, "field": "title", "inference_text": "{{query}}", "rank_window_size": 40}
     form = json.dumps({"retriever": {"text_similarity_reranker": reranker}})
     with pytest.raises(ConfigError, match="--what: 'fields': the search itself names the fields"):
         tune(replace(shop, form=form), make_judgments(), options(tmp_path / "x.db", **CHEAP), Quiet())
-
-
-def test_what_a_trial_chose_is_said_in_words(found):
-    row = replace(
-        found[0].trials[0],
-        values={"fusion": "linear", "l2": 0.01234, "use price": False, "use match": True, "read brand": False}
-        | {"read a": True, "read b": True, "place of a": 2, "place of b": 1},
-    )
-    expected = "fusion linear, l2 0.0123, text in the order b, a, text without brand, no features of price"
-    assert describe_values(row) == expected
-
-
-@pytest.mark.parametrize("name", ["tune.html", "tune.svg"])
-def test_the_picture_needs_nothing_else(found, tmp_path, name):
-    result = replace(found[0], importances={"window": 0.75, "fusion": 0.25})
-    write_plot(result, tmp_path / name)
-    text = (tmp_path / name).read_text()
-    assert not re.search(r"(src|href|url)\s*[=(]\s*[\"']?\s*(https?:)?//", text)
-    assert not re.search(r"<script|<link|@import", text)
-    addresses = set(re.findall(r"https?://[^\"'\s<]+", text))
-    assert addresses <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}  # names, never fetched
-    for words in ("best so far", "What made a difference", "as now"):
-        assert words in text
-    assert name.endswith(".svg") == text.startswith("<svg")
-
-
-def test_what_decides_the_value_is_what_made_a_difference():
-    import optuna
-
-    def value(trial):
-        trial.suggest_float("beside it", 0, 1)
-        if trial.number % 2:
-            trial.suggest_float("not always asked", 0, 1)
-        return trial.suggest_float("decides", 0, 1) ** 2
-
-    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=3))
-    study.optimize(value, n_trials=7)
-    assert importances(study, 0) == {}
-    study.optimize(value, n_trials=25)
-    found = importances(study, 0)
-    assert list(found) == ["decides", "beside it"]
-    assert found["decides"] > 0.8
-    assert sum(found.values()) == pytest.approx(1)
-    assert importances(study, 0) == found
-
-
-def test_a_picture_of_another_kind_is_refused_before_anything_is_tried():
-    with pytest.raises(ConfigError, match=r"give FILE\.html or FILE\.svg"):
-        check_plot(Path("tune.png"))
 
 
 def test_every_name_of_what_can_be_searched_is_known():
