@@ -29,17 +29,11 @@ from middleware.rerank.backends.pair_tokenizer import PairTokenizer  # noqa: E40
 TRAINING, HELD_OUT = tiny_groups(150, 1), tiny_groups(30, 2)
 FREE = {"learning_rate": 2e-3, "frozen_words": False, "frozen_layers": 0, "precision": "fp32", "max_tokens": 32}
 
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
+
 
 def ignore(moment) -> None:
     pass
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

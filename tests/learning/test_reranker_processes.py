@@ -23,6 +23,8 @@ from middleware.learning.reranker.train import CHECKPOINTS, TRAINING_FILE  # noq
 PROCESS = Path(__file__).with_name("reranker_process.py")
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
 
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
+
 
 def recipe(base: Path, **others) -> dict:
     rates = {"learning_rate": 2e-3, "frozen_words": False, "frozen_layers": 0, "precision": "fp32"}
@@ -43,15 +45,6 @@ def weights(folder: Path) -> dict:
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
     return save_tiny_bert(tmp_path_factory.mktemp("tiny") / "base")
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """As in the processes: how a sum is split among threads shows in its last bits."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def test_a_killed_training_resumes_to_the_same_weights(base, tmp_path):

@@ -25,13 +25,7 @@ from middleware.rerank.backends import load_backend  # noqa: E402
 
 QUICK = ["--learning-rate", "2e-3", "--train-words", "--frozen-layers", "0", "--max-tokens", "32"]
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 
 @pytest.fixture(scope="module")
