@@ -128,7 +128,9 @@ def describe_cluster(client: Elasticsearch) -> Cluster:
     """What the cluster says of itself. Raises CommandError, one line that names the URL, where nobody answers."""
     version = ask(client, client.info).get("version", {})
     if not isinstance(version, dict) or "number" not in version:
-        raise CommandError(f"{address(client)} answers, but not as Elasticsearch or OpenSearch do; check --url")
+        raise CommandError(
+            f"{address(client)} answers, but not as Elasticsearch or OpenSearch do; check --url or upstream.urls"
+        )
     return Cluster(version.get("distribution", "elasticsearch"), version["number"])
 
 
@@ -151,7 +153,9 @@ def explain(client: Elasticsearch, error: ApiError | TransportError) -> CommandE
     if isinstance(error, TlsError):
         return CommandError(f"{where}: no trust in its certificate ({error.message}); give --ca-file")
     if isinstance(error, TransportError):
-        return CommandError(f"cannot reach Elasticsearch at {where}: {error.message}; is it running? check --url")
+        return CommandError(
+            f"cannot reach Elasticsearch at {where}: {error.message}; is it running? check --url or upstream.urls"
+        )
     if error.status_code in (401, 403):
         return CommandError(f"{where} refuses access ({error.status_code}); check --user, --password or --api-key")
     return CommandError(f"{where} answered {error.status_code}: {api_reason(error)}")
