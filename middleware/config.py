@@ -19,6 +19,8 @@ from pydantic_settings import (
 from middleware.config_file import first_error, read_config_file
 from middleware.config_network import ServerSettings as ServerSettings
 from middleware.config_network import UpstreamSettings as UpstreamSettings
+from middleware.config_privacy import PrivacySettings as PrivacySettings
+from middleware.config_profiles import ProfileSettings as ProfileSettings
 from middleware.config_remote import RemoteSettings
 from middleware.config_section import Positive, Section
 from middleware.config_variants import VariantSettings, Weight
@@ -41,6 +43,9 @@ class HeaderSettings(Section):
         description="Request: on, off, control or a variant. Response: applied, skipped, fallback.",
     )
     user: str = Field("X-Rerank-User", description="Whose profile to use; also the unit of the A/B split.")
+    consent: str = Field(
+        "X-Rerank-Consent", description="none: this user has no profile, and no event of theirs is kept."
+    )
     budget_ms: str = Field("X-Rerank-Budget-Ms", description="Budget of this search's second stage.")
     reason: str = Field("X-Rerank-Reason", description="Why a search was skipped or fell back.")
     variant: str = Field("X-Rerank-Variant", description="The variant that answered.")
@@ -186,27 +191,6 @@ class IndexSettings(Section):
         return template
 
 
-class ProfileSettings(Section):
-    """How a user's profile is read from the events index."""
-
-    enabled: bool = Field(True, description="Use profile features where the user header is present.")
-    events_index: str = Field("ubi_events", description="Index or alias with UBI events.")
-    products_index: str = Field("products", description="Index or alias with the products that events name.")
-    id_field: str | None = Field(None, description="Field that holds the events' object_id; default: _id.")
-    max_events: Annotated[int, Field(ge=1, le=10_000)] = Field(500, description="Newest events read for one user.")
-    half_life_days: Annotated[float, Field(gt=0)] = Field(30.0, description="An event counts half after this long.")
-    action_weights: Mapping[str, Weight] = Field(
-        {"view": 1.0, "click": 2.0, "add_to_cart": 4.0, "purchase": 8.0},
-        description="Weight of each UBI action_name.",
-    )
-    smoothing: Annotated[float, Field(gt=0)] = Field(
-        5.0, description="Pseudo-count: a profile with this much weight counts half."
-    )
-    budget_ms: Positive = Field(150, description="A profile not there by then is left out of this search.")
-    cache_ttl_s: Positive = Field(30, description="How long a profile is remembered.")
-    cache_size: Positive = Field(10_000, description="Profiles remembered at once.")
-
-
 class RankingSettings(Section):
     """How long the ranking of a window is remembered, so that its next pages are cut from the same order at no cost."""
 
@@ -249,6 +233,7 @@ class Settings(BaseSettings):
     experiment: ExperimentSettings = ExperimentSettings()
     indices: Mapping[str, IndexSettings] = Field({"products": IndexSettings()}, description="Reranked indices by name.")
     profiles: ProfileSettings = ProfileSettings()
+    privacy: PrivacySettings = PrivacySettings()
     rankings: RankingSettings = RankingSettings()
     scores: ScoreSettings = ScoreSettings()
     registry: Path | None = Field(

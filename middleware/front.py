@@ -32,7 +32,7 @@ class Front:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         request = read_request(environ)
-        if request.path == OURS or request.path.startswith(f"{OURS}/"):
+        if is_ours(request.path):
             return self._ours(environ, start_response)
         response = self._answer(request)
         start_response(response.status_line, list(response.headers))
@@ -46,6 +46,12 @@ class Front:
             if error.status >= 500:
                 _log.warning("%s %s: %s", request.method, request.path, error)
             return error_response(error)
+
+
+def is_ours(path: str) -> bool:
+    """Whether it is /_rerank, below it, or below /{index}/_rerank: no index and no API of a cluster is called so."""
+    first, _, rest = path.removeprefix("/").partition("/")
+    return OURS[1:] in (first, rest.partition("/")[0] if first[:1] != "_" else "")
 
 
 def read_request(environ: Environ) -> Request:
