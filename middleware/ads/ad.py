@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from middleware.features.words import word_set
 from middleware.personalization.events import read_timestamp
@@ -49,7 +49,7 @@ def read_ad(ad_id: str, source: object) -> Ad | str:
     object_id, bid, budget = source.get("object_id"), source.get("bid"), source.get("budget")
     if not isinstance(object_id, str | int) or not str(object_id).strip():
         return "object_id must name a product"
-    if not _is_amount(bid) or float(bid) <= 0:
+    if not _is_amount(bid) or not bid:
         return "bid must be a number above 0"
     if budget is not None and not _is_amount(budget):
         return "budget must be a number that is not negative"
@@ -72,7 +72,7 @@ def read_ad(ad_id: str, source: object) -> Ad | str:
     )
 
 
-def _is_amount(value: Any) -> bool:
+def _is_amount(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
 
 

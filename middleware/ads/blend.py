@@ -37,12 +37,13 @@ def most_ads(size: int, share: float) -> int:
 def blend(positions: Sequence[int], offers: Mapping[int, Offer], slots: Sequence[int], most: int) -> Blend:
     """Move up to `most` hits with an offer into `slots` (places from 1), the most valuable first.
 
-    A hit is only ever moved up: one that stands in its slot or above it without paying is not made to pay. All others
-    keep their order among themselves.
+    A hit is only ever moved up: one that would stand in its slot or above it without paying is not made to pay. All
+    others keep their order among themselves.
     """
     order, sponsored = list(positions), dict[int, Offer]()
+    unpaid = {position: place for place, position in enumerate(positions) if position in offers}
     for slot in slots:
-        below = [position for position in order[slot:] if position in offers and position not in sponsored]
+        below = [position for position, place in unpaid.items() if place >= slot and position not in sponsored]
         if len(sponsored) >= most or not below:
             continue
         best = max(below, key=lambda position: offers[position].expected_value)

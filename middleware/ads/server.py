@@ -123,7 +123,6 @@ class AdServer:
         scored: Scored,
         ranking: Ranking,
         client_id: str | None,
-        cluster: str | None,
     ) -> Ranking:
         """The ranking with its ads; the same where there are none. Those on the client's page are noted and logged."""
         most = most_ads(plan.page.end - plan.page.start, self._settings.share)
@@ -133,7 +132,7 @@ class AdServer:
         remembered = self._decided.get(key)
         blended = remembered[0] if remembered else None
         if blended is None or (plan.page.start == 0 and not self._may_show(blended, client_id)):
-            offers = self._offers(plan, response, scored, client_id, cluster)
+            offers = self._offers(plan, response, scored, client_id)
             blended = blend(ranking.positions, offers, self._settings.slots, most)
             self._decided.put(key, blended, self._ttl_s)
         self._note(plan, response, blended, client_id)
@@ -151,11 +150,10 @@ class AdServer:
         """Nothing in this process names this user (the hash) any more."""
         self.ledger.forget(client_id)
 
-    def _offers(
-        self, plan: Plan, response: SearchResponse, scored: Scored, client_id: str | None, cluster: str | None
-    ) -> dict[int, Offer]:
+    def _offers(self, plan: Plan, response: SearchResponse, scored: Scored, client_id: str | None) -> dict[int, Offer]:
         """Of the hits that the model read, those that somebody may and wants to pay for."""
         spent, seen, now = self.ledger.spent(), self.ledger.seen(client_id), self._now()
+        cluster = scored.profile.cluster if scored.profile else None
         words, relevance = word_set(plan.query_text), scored.features["cross_encoder"]
         offers = {}
         for position in scored.order[: scored.read]:
@@ -222,7 +220,7 @@ class AdServer:
                 self.read()
             except MiddlewareError as error:
                 _log.warning("ads of %s cannot be read, those known go on: %s", self._settings.index, error)
-            except Exception:  # a bug of ours must not end the thread that keeps budgets
+            except Exception:  # noqa: BLE001  a bug of ours must not end the thread that keeps budgets
                 _log.exception("ads of %s cannot be read, those known go on", self._settings.index)
             self._closed.wait(self._settings.refresh_s)
 
