@@ -28,7 +28,7 @@ def make_events_blueprint(settings: Settings, sink: EventSink, check: EventCheck
     events = Blueprint("events", __name__, url_prefix=OURS)
     limits, headers = settings.events, settings.headers
 
-    @events.post("/events")
+    @events.post("/events", provide_automatic_options=False)
     def collect() -> tuple[Response, int]:
         started = time.monotonic()
         _check_origin(limits.allow_origins)

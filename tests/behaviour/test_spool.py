@@ -158,7 +158,7 @@ def test_a_user_is_found_and_erased_in_every_room_and_nothing_else_is_touched(ro
     for spool in (mine, other):
         spool.append(line("a", ANNA) + line("b", BEN))
         spool.append_soon(line("c", ANNA))
-    assert [record.id for record in mine.find(ANNA)] == ["a", "a", "c"]
+    assert sorted(record.id for record in mine.find(ANNA)) == ["a", "a", "c"]
     other.flush()
     assert mine.erase(ANNA) == 4
     assert mine.find(ANNA) == ()
