@@ -17,6 +17,7 @@ from pydantic_settings import (
 )
 
 from middleware.config_ads import AdSettings as AdSettings
+from middleware.config_events import EventSettings as EventSettings
 from middleware.config_file import first_error, read_config_file
 from middleware.config_network import ServerSettings as ServerSettings
 from middleware.config_network import UpstreamSettings as UpstreamSettings
@@ -240,6 +241,7 @@ class Settings(BaseSettings):
     profiles: ProfileSettings = ProfileSettings()
     privacy: PrivacySettings = PrivacySettings()
     ads: AdSettings = AdSettings()
+    events: EventSettings = EventSettings()
     rankings: RankingSettings = RankingSettings()
     scores: ScoreSettings = ScoreSettings()
     registry: Path | None = Field(

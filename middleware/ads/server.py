@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import BoundedSemaphore, Event, Thread
-from typing import Any, Protocol
+from typing import Protocol
 
 from middleware.ads.ad import Ad
 from middleware.ads.blend import Blend, Offer, blend, most_ads
 from middleware.ads.ledger import Ledger
 from middleware.ads.searches import ads_body, read_ads, read_seen, read_spent, seen_body, spent_body
+from middleware.behaviour.record import Record
 from middleware.config import AdSettings
 from middleware.errors import MiddlewareError
 from middleware.features.words import word_set
@@ -31,9 +32,9 @@ _log = logging.getLogger(__name__)
 
 
 class Sink(Protocol):
-    """Takes records that must not be lost; see behaviour."""
+    """Takes records without waiting for the disk; see behaviour.sink."""
 
-    def write(self, index: str, document_id: str, document: Mapping[str, Any]) -> None: ...
+    def put_soon(self, records: Sequence[Record]) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,13 +199,8 @@ class AdServer:
             }
             if client_id is not None:
                 shown["client_id"] = client_id
-            self._write(shown)
-
-    def _write(self, shown: Mapping[str, Any]) -> None:
-        try:
-            self._sink.write(self._settings.impressions_index, secrets.token_urlsafe(15), shown)
-        except MiddlewareError as error:
-            _log.warning("the showing of ad %s could not be logged: %s", shown["ad_id"], error)
+            if not self._sink.put_soon([Record(self._settings.impressions_index, secrets.token_urlsafe(15), shown)]):
+                _log.warning("no room to log the showing of ad %s", offer.ad.ad_id)
 
     def _read_seen(self, client_id: str) -> None:
         try:

