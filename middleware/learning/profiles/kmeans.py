@@ -73,7 +73,8 @@ def silhouette(vectors: Matrix, labels: NDArray[np.int64]) -> float | None:
 
 def assign(vectors: Matrix, centroids: Matrix) -> NDArray[np.int64]:
     """Of each row, (n, d), the number of the centroid, (k, d), with the greatest cosine; both of unit rows."""
-    return np.argmax(vectors @ centroids.T, axis=1)
+    nearest: NDArray[np.int64] = np.argmax(vectors @ centroids.T, axis=1)
+    return nearest
 
 
 def refine(chunks: Chunks, seeds: Matrix, passes: int = _MOST_PASSES) -> tuple[Matrix, NDArray[np.int64]]:

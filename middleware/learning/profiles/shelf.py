@@ -72,7 +72,9 @@ class Shelf:
 
     def _fields(self, row: int) -> tuple[str, HitFields]:
         object_id, fields = json.loads(self._lines[self._starts[row] : self._starts[row + 1]])
-        named = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+        named: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
+        }
         return object_id, HitFields(**named)
 
     def _vector(self, row: int) -> Any:
@@ -133,4 +135,3 @@ def _sort(folder: Path, hashes: Any, lengths: Any, with_vector: Any, dimensions:
 
 def _plain(fields: HitFields) -> Mapping[str, Any]:
     return {name: value for name, value in asdict(fields).items() if value is not None and value != ()}
-

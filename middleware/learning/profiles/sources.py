@@ -104,7 +104,7 @@ class IndexEvents:
 
     def _split(self, start: int, end: int) -> Iterator[tuple[int, int]]:
         """Spans [start, end) in milliseconds, none without events."""
-        body = {"query": _between(start, end)}
+        body: dict[str, Any] = {"query": _between(start, end)}
         found = int(fetch(self.client, lambda: self.client.count(index=self.index, **body), self.patience)["count"])
         if found > self.portion and end - start > 1:
             middle = (start + end) // 2
