@@ -38,6 +38,8 @@ from middleware.personalization.identity import Identity
 # What was read of people who are erased meanwhile must not come back.
 _OLDEST_WORK_S = 86_400.0
 _USERS_PER_BULK = 500
+# A bucket becomes states, which take more memory than its events.
+_PORTION_IN_BUCKETS = 5
 _FORM = 1
 
 
@@ -200,7 +202,7 @@ class _Build:
         return Shelf(folder)
 
     def _fold(self, runs: Runs, shelf: Shelf) -> Buckets:
-        buckets = Buckets(self.work / "buckets", runs.buckets())
+        buckets = Buckets(self.work / "buckets", runs.buckets(max(1, self.options.portion // _PORTION_IN_BUCKETS)))
         for number in range(buckets.count):
             if not buckets.has(number):
                 profiles = self.settings.profiles

@@ -58,7 +58,9 @@ class Clusters:
     @staticmethod
     def load(path: Path) -> Clusters:
         facts: dict[str, Any] = json.loads(path.read_text())
-        nearest = np.array(facts["nearest"], dtype=np.float32).reshape(len(facts["number"]), -1)
+        nearest = np.array(facts["nearest"], dtype=np.float32).reshape(
+            len(facts["number"]), -1 if facts["number"] else 0
+        )
         return Clusters(nearest, tuple(facts["number"]), dict(facts["silhouettes"]))
 
 

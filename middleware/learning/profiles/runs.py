@@ -35,7 +35,6 @@ EVENT = np.dtype(
 
 Events = NDArray[Any]
 _SHARDS = 256
-_EVENTS_PER_BUCKET = 100_000
 _NAMES_KNOWN = 1 << 16
 
 
@@ -130,9 +129,9 @@ class Runs:
             names.update(json.loads((run / "objects.json").read_text()))
         return sorted(names)
 
-    def buckets(self) -> int:
-        """Into how many ranges of users the events are parted: a power of two."""
-        wanted = min(_SHARDS, max(1, self.events // _EVENTS_PER_BUCKET))
+    def buckets(self, events: int) -> int:
+        """Into how many ranges of users of about `events` events they are parted: a power of two, at most 256."""
+        wanted = min(_SHARDS, max(1, self.events // events))
         return int(1 << (wanted - 1).bit_length())
 
     def read(self, bucket: int, buckets: int) -> tuple[Events, int]:
