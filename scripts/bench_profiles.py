@@ -115,7 +115,7 @@ def main() -> None:
     started, before, peak, stop = time.monotonic(), [""], [0], threading.Event()
     threading.Thread(target=watch_memory, args=(stop, peak), daemon=True).start()
 
-    def step(what: str, done: int, steps: int) -> None:
+    def step(what: str, _done: int, _steps: int) -> None:
         kind = what.split(":")[0]
         if kind != before[0]:
             print(f"{time.monotonic() - started:7.1f} s, {peak[0] / 1e3:5.0f} MB: {kind}", flush=True)

@@ -196,6 +196,22 @@ def test_a_log_gives_what_the_index_gives_and_sent_twice_it_counts_once(shop, tm
     assert report.dropped["without a client, an action, an object or a time"] == 1
 
 
+def test_who_is_erased_while_a_build_is_at_work_does_not_come_back(shop, tmp_path):
+    shop.put("events", behaviour())
+    erased = IDENTITY.hash("shopper 3")
+
+    def step(what, done, steps):
+        if what == "writing profiles" and done == 1:
+            query = {"term": {"client_id": "shopper 3"}}
+            shop.client.delete_by_query(index=shop.index["events"], query=query, refresh=True)
+            shop.client.options(ignore_status=404).delete(index=shop.index["profiles"], id=erased)
+
+    report = build(shop.url, shop.prefix, tmp_path / "work", step)
+    assert report.users == 60
+    assert len(shop.profiles()) == 59 + 3
+    assert erased not in shop.profiles()
+
+
 @pytest.fixture
 def one_shop(upstream_url):
     node = Node(upstream_url)

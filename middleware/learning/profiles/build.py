@@ -18,6 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from elasticsearch import Elasticsearch
 
 from middleware.catalog.bootstrap_patience import Patience
@@ -27,7 +28,7 @@ from middleware.learning.profiles.clusters import NOBODY, Clusters, find_cluster
 from middleware.learning.profiles.folding import Buckets, Folder
 from middleware.learning.profiles.keeper import ProfileKeeper
 from middleware.learning.profiles.products import VectorsOf, fields_of, read_shop
-from middleware.learning.profiles.runs import Codec, Runs, remove_unfinished
+from middleware.learning.profiles.runs import USER, Codec, Runs, remove_unfinished, user_bytes
 from middleware.learning.profiles.shelf import Shelf, write_shelf
 from middleware.learning.profiles.sources import PORTION, EventSource, FileEvents, IndexEvents
 from middleware.learning.profiles.statistics import Counting
@@ -88,12 +89,13 @@ def build_profiles(
 ) -> BuildReport:
     """Write the profiles of all users and the statistics of their clusters, and remove those of builds before.
 
-    `work` is made, and gone at the end. Raises CommandError where the cluster fails for longer than the patience, or
-    an index cannot be read; run again within a day, it goes on.
+    `work` is made, and gone at the end; a file beside it is its lock. Raises CommandError where the cluster fails for
+    longer than the patience, or an index cannot be read; run again within a day, it goes on.
     """
     started = time.monotonic()
     work.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with locked(work / "lock"):
+    with locked(work.with_name(f"{work.name}.lock")):
+        work.mkdir(exist_ok=True, mode=0o700)  # another build may have been at its end
         remove_unfinished(work)
         report = _Build(client, settings, identity, vectors, work, options, step, patience).run(started)
         shutil.rmtree(work)
@@ -124,7 +126,7 @@ class _Build:
         clusters = self._find_clusters(buckets)
         statistics = self._count(buckets, clusters, shelf)
         self._write(keeper, buckets, clusters)
-        removed = self._write_statistics(keeper, statistics, clusters)
+        removed = self._remove_erased(keeper, buckets) + self._write_statistics(keeper, statistics, clusters)
         dropped = runs.dropped + buckets.dropped
         return BuildReport(
             runs.events,
@@ -150,7 +152,7 @@ class _Build:
         for path in self.work.iterdir():
             if path.is_dir():
                 shutil.rmtree(path)
-            elif path.name != "lock":
+            else:
                 path.unlink()
         self.now = time.time() if self.options.now is None else self.options.now
         write_durably(begun, json.dumps({"terms": terms, "at": time.time(), "now": self.now}))
@@ -239,6 +241,26 @@ class _Build:
                     keeper.put({name: _in_cluster(document, label) for (name, document), label in page})
                 (written / str(number)).touch()
             self.step("writing profiles", number + 1, buckets.count)
+
+    def _remove_erased(self, keeper: ProfileKeeper, buckets: Buckets) -> int:
+        """Whoever was erased while this build was at work, and has no event any more; how many those were.
+
+        Told once everything is written: who is erased later is erased from what is written, too.
+        """
+        clients = self._source().clients()
+        if clients is None:
+            return 0
+        known = np.array([user_bytes(self.identity.hash(name)) for name in clients], dtype=USER)
+        known.sort()
+        removed = 0
+        for number in range(buckets.count):
+            names = [name for name, _ in buckets.documents(number)]
+            users = np.array([user_bytes(name) for name in names], dtype=USER)
+            gone = [names[row] for row in np.flatnonzero(~np.isin(users, known))]
+            if gone:
+                keeper.remove(gone)
+            removed += len(gone)
+        return removed
 
     def _write_statistics(self, keeper: ProfileKeeper, found: list[ClusterStatistics], clusters: Clusters) -> int:
         documents = {each.document_id: statistics_to_document(each, self.now) for each in found}

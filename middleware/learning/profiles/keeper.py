@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from elasticsearch import Elasticsearch
@@ -39,6 +39,10 @@ class ProfileKeeper:
         """Write _id -> document."""
         actions = [{"_op_type": "index", "_id": name, "_source": document} for name, document in documents.items()]
         send_all(self._client, self.index, actions, self._patience)
+
+    def remove(self, names: Sequence[str]) -> None:
+        """Remove documents by their _id."""
+        send_all(self._client, self.index, [{"_op_type": "delete", "_id": name} for name in names], self._patience)
 
     def get(self, name: str) -> Mapping[str, Any] | None:
         """A document by its _id; None where there is none."""

@@ -28,9 +28,8 @@ from middleware.personalization.events import parse_event
 from middleware.personalization.identity import PREFIX, Identity
 
 USER_BYTES = 18
-EVENT = np.dtype(
-    [("user", f"S{USER_BYTES}"), ("at", "<f8"), ("key", "<u8"), ("object", "<u8"), ("action", "u1")], align=False
-)
+USER = np.dtype(f"S{USER_BYTES}")
+EVENT = np.dtype([("user", USER), ("at", "<f8"), ("key", "<u8"), ("object", "<u8"), ("action", "u1")], align=False)
 """user: the bytes of the hash; at: seconds since 1970; key and object: hashes of the ids; action: number in a list."""
 
 Events = NDArray[Any]
@@ -46,6 +45,11 @@ def id_hash(text: str) -> int:
 def user_name(user: bytes) -> str:
     """The user's hash as text, of a field `user`."""
     return PREFIX + urlsafe_b64encode(user.ljust(USER_BYTES, b"\0")).decode()
+
+
+def user_bytes(name: str) -> bytes:
+    """The bytes of a user's hash: the other way round."""
+    return urlsafe_b64decode(name[len(PREFIX) :])
 
 
 @dataclass(slots=True)
@@ -82,7 +86,7 @@ class Codec:
         return np.array(rows, dtype=EVENT)
 
     def _user(self, name: str) -> bytes:
-        return urlsafe_b64decode(self.identity.hash(name)[len(PREFIX) :])
+        return user_bytes(self.identity.hash(name))
 
 
 class Runs:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +20,7 @@ FIRST_S = 946_684_800.0
 """The year 2000: what is stamped before is no time of an event."""
 PORTION = 500_000
 _PAGE = 5_000
+_CLIENTS = 5_000
 _FIELDS = (
     *("client_id", "action_name", "timestamp", "event_id"),
     *("event_attributes.object.object_id", "event_attributes.browser", "event_attributes.user_agent"),
@@ -37,6 +39,10 @@ class EventSource(Protocol):
 
     def portions(self, done: int) -> Iterator[tuple[Iterator[RawEvent], int | None]]:
         """Portions from number `done` on, each once used up, and how many there are in all, where that is known."""
+        ...
+
+    def clients(self) -> Iterator[str] | None:
+        """Every client_id that has events at this moment; None where that does not change, or cannot be told."""
         ...
 
 
@@ -65,6 +71,9 @@ class FileEvents:
                 yield self._events(first, islice(texts, self.portion - 1)), None
         finally:
             opened.close()
+
+    def clients(self) -> None:
+        return None
 
     @staticmethod
     def _events(first: Record | Reject, others: Iterator[Record | Reject]) -> Iterator[RawEvent]:
@@ -102,6 +111,28 @@ class IndexEvents:
         for start, end in spans[done:]:
             yield self._read(start, end), len(spans)
 
+    def clients(self) -> Iterator[str] | None:
+        """None where client_id is text alone."""
+        for name in ("client_id", "client_id.keyword"):
+            ask = partial(self.client.indices.get_field_mapping, index=self.index, fields=name)
+            indices = [index["mappings"] for index in fetch(self.client, ask, self.patience).values()]
+            if indices and all(_is_keyword(fields.get(name)) for fields in indices):
+                return self._clients(name)
+        return None
+
+    def _clients(self, name: str) -> Iterator[str]:
+        refresh = self.client.options(ignore_status=403).indices.refresh
+        fetch(self.client, lambda: refresh(index=self.index), self.patience)
+        pages: dict[str, Any] = {"size": _CLIENTS, "sources": [{"client": {"terms": {"field": name}}}]}
+        while True:
+            body: dict[str, Any] = {"size": 0, "aggs": {"clients": {"composite": pages}}}
+            answer = fetch(self.client, partial(self.client.search, index=self.index, **body), self.patience)
+            found = answer["aggregations"]["clients"]
+            yield from (str(bucket["key"]["client"]) for bucket in found["buckets"])
+            if "after_key" not in found:
+                return
+            pages["after"] = found["after_key"]
+
     def _split(self, start: int, end: int) -> Iterator[tuple[int, int]]:
         """Spans [start, end) in milliseconds, none without events."""
         body: dict[str, Any] = {"query": _between(start, end)}
@@ -117,6 +148,10 @@ class IndexEvents:
         for hits in scan(self.client, self.index, _FIELDS, self.patience, _between(start, end), page=_PAGE):
             for hit in hits:
                 yield str(hit["_id"]), hit.get("_source")
+
+
+def _is_keyword(field: Mapping[str, Any] | None) -> bool:
+    return field is not None and [each["type"] for each in field["mapping"].values()] == ["keyword"]
 
 
 def _between(start: int, end: int) -> dict[str, Any]:
