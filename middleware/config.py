@@ -21,6 +21,7 @@ from middleware.config_network import ServerSettings as ServerSettings
 from middleware.config_network import UpstreamSettings as UpstreamSettings
 from middleware.config_privacy import PrivacySettings as PrivacySettings
 from middleware.config_profiles import ProfileSettings as ProfileSettings
+from middleware.config_recommend import RecommendSettings as RecommendSettings
 from middleware.config_remote import RemoteSettings
 from middleware.config_section import Positive, Section
 from middleware.config_variants import VariantSettings, Weight
@@ -234,6 +235,7 @@ class Settings(BaseSettings):
     indices: Mapping[str, IndexSettings] = Field({"products": IndexSettings()}, description="Reranked indices by name.")
     profiles: ProfileSettings = ProfileSettings()
     privacy: PrivacySettings = PrivacySettings()
+    recommend: RecommendSettings = RecommendSettings()
     rankings: RankingSettings = RankingSettings()
     scores: ScoreSettings = ScoreSettings()
     registry: Path | None = Field(
