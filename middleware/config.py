@@ -149,6 +149,9 @@ class FeatureFields(Section):
         "category", description="Field of the category, may have many values; null: no affinity."
     )
     price: str | None = Field("price", description="Field of the price; null: no price fit.")
+    attributes: tuple[str, ...] = Field(
+        (), description="Fields (or patterns such as attr_t_*) whose values count as attributes that a user likes."
+    )
     popularity: str | None = Field(None, description="Field of a number that grows with sales or views.")
     date: str | None = Field(None, description="Field of the date since when the product is sold.")
     half_life_days: Annotated[float, Field(gt=0)] = Field(365.0, description="Freshness halves in this time.")
@@ -156,7 +159,7 @@ class FeatureFields(Section):
     @property
     def names(self) -> tuple[str, ...]:
         """The fields that the features of a profile read."""
-        return self.of(("brand", "category", "price"))
+        return (*self.of(("brand", "category", "price")), *self.attributes)
 
     def of(self, kinds: Iterable[str]) -> tuple[str, ...]:
         """The fields of these kinds (names of settings), those that there are."""

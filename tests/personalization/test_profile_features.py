@@ -15,7 +15,8 @@ from middleware.fusion import fuse, rank
 from middleware.personalization.events import Event
 from middleware.personalization.features import NEUTRAL_PRICE_FIT, profile_features
 from middleware.personalization.fields import HitFields
-from middleware.personalization.profiles import Profile, build_profile
+from middleware.personalization.profiles import Profile, profile_of
+from middleware.personalization.state import EMPTY, Product, fold
 
 NAMES = st.sampled_from(["acme", "volt", "zeta", "phones", "cables"])
 names = st.lists(NAMES, max_size=3, unique=True).map(tuple)
@@ -90,7 +91,9 @@ def test_the_same_hits_rank_differently_for_two_users():
     weights = WeightSettings().model_dump()
     orders = {}
     for user, bought in {"anna": "flagship", "bela": "budget"}.items():
-        profile = build_profile([Event(user, "purchase", bought, 0.0)], products, ProfileSettings(), 0.0)
+        settings, known = ProfileSettings(), {name: Product(fields) for name, fields in products.items()}
+        state = fold(EMPTY, [Event(user, "purchase", bought, 0.0)], known, settings, 0.0)
+        profile = profile_of(state, settings=settings, now=0.0)
         features = profile_features(profile, list(products.values()))
         features |= {"cross_encoder": np.array([0.81, 0.8]), "first_stage": np.array([1.0, 0.9])}
         orders[user] = [list(products)[position] for position in rank(fuse(features, weights))]
