@@ -56,6 +56,7 @@ class HeaderSettings(Section):
         description="How many hits are in our order: the window, or where nothing is estimated, as many as were read.",
     )
     depth: str = Field("X-Rerank-Depth", description="How many of them the cross-encoder read.")
+    candidates: str = Field("X-Rerank-Candidates", description="Where recommendations came from.")
 
     @field_validator("*")
     @classmethod
