@@ -187,7 +187,7 @@ def _make_sources(settings: Settings, upstream: Upstream) -> dict[str, Sources]:
     recommend, ask = settings.recommend, make_ask(upstream, dict)
     sources = {}
     for name, section in settings.indices.items():
-        kept_in, catalogue = recommend_index_name(name, recommend.index), None
+        kept_in, catalogue = recommend_index_name(name), None
         if section.vectors is not None:
             kept = vector_index_name(name, section.vectors.index)
             refresh_s = 60.0 * recommend.refresh_minutes

@@ -13,9 +13,6 @@ class RecommendSettings(Section):
     """`GET /{index}/_rerank/recommend`: for you, similar, bought together, popular."""
 
     enabled: bool = Field(True, description="Answer /{index}/_rerank/recommend.")
-    index: str | None = Field(
-        None, description="Where `es-rerank recommend build` keeps its part; default: es-rerank-recommend-NAME, hidden."
-    )
     window: Annotated[int, Field(ge=1, le=1000)] = Field(
         50, description="How many candidates are reranked; pages are cut from so many."
     )

@@ -14,9 +14,9 @@ VECTOR_KEY, BUYERS, TOGETHER = "vector_key", "buyers", "together"
 _IDS, _SCORES = "ids", "scores"
 
 
-def recommend_index_name(section: str, configured: str | None) -> str:
-    """The index of a section of `indices`; a configured name serves where there is one section alone."""
-    return configured or f"es-rerank-recommend-{section.lower().lstrip('_-+').replace('*', '')}"
+def recommend_index_name(section: str) -> str:
+    """The index of a section of `indices`."""
+    return f"es-rerank-recommend-{section.lower().lstrip('_-+').replace('*', '')}"
 
 
 def together_document(ids: Sequence[str], scores: Sequence[float]) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def _open_shop(settings: Settings, index: str | None) -> Shop:
     vectors = section.vectors
     return Shop(
         TextSource(index, parse_template((vectors and vectors.template) or section.template), section.max_field_chars),
-        recommend_index_name(name, settings.recommend.index),
+        recommend_index_name(name),
         load_chosen(choice_of(vectors)).revision if vectors else None,
         settings.profiles,
         settings.recommend,
