@@ -20,11 +20,11 @@ from middleware.personalization.profiles import Profile
 from middleware.personalization.store import ProfileReader
 from middleware.recommend.answer import Recommendations, scores_of, write_body, write_headers
 from middleware.recommend.asked import Asked
-from middleware.recommend.catalogue import Vector
 from middleware.recommend.diversity import likeness_of, order_by_mmr
 from middleware.recommend.reranking import Judged, Reranking, Taste, fields_of, name_of
 from middleware.recommend.shelf import Hits, Shelf
 from middleware.recommend.sources import Candidates, Sources
+from middleware.rerank.vectors import HitVectors
 from middleware.search.reasons import Reason
 from middleware.search.sections import find_sections
 from middleware.search.target import split_indices
@@ -155,36 +155,28 @@ class Recommender:
         text = None if case.liked is None else name_of(case.liked, case.section)
         taste = None
         if case.profile is not None:
-            taste = Taste(case.profile, self._vectors_of(case, candidates, in_space_of=case.profile))
+            taste = Taste(case.profile, self._vectors_of(case, candidates))
         left_ms = (case.deadline - self._clock() - _RESERVED_S) * 1000
         budget_ms = min(left_ms, self._settings.budget_ms)
         return self._reranking.judge(
             case.index, case.assignment, candidates, text or None, case.reader, taste, budget_ms
         )
 
-    def _vectors_of(
-        self,
-        case: _Case,
-        candidates: Sequence[tuple[Mapping[str, Any], float]],
-        in_space_of: Profile | None = None,
-    ) -> Vector | None:
-        """The unit vectors of candidates, (n, d), rows of NaN where there are none; None where nobody has any."""
+    def _vectors_of(self, case: _Case, candidates: Sequence[tuple[Mapping[str, Any], float]]) -> HitVectors | None:
+        """The vectors of candidates; None where no product has any."""
         catalogue = case.sources.catalogue
-        if catalogue is None or not len(catalogue):
+        if catalogue is None or catalogue.encoder is None:
             return None
-        if in_space_of is not None and in_space_of.vector_model != catalogue.encoder:
-            return None
-        return catalogue.vectors_of([str(hit["_id"]) for hit, _ in candidates])
+        return HitVectors(catalogue.vectors_of([str(hit["_id"]) for hit, _ in candidates]), catalogue.encoder)
 
     def _order(
         self, case: _Case, candidates: Sequence[tuple[Mapping[str, Any], float]], judged: Judged
     ) -> tuple[list[str], FloatArray]:
         """The ids of the whole ranking and their relevance, in its order."""
         vectors = self._vectors_of(case, candidates)
-        if vectors is None:
-            vectors = np.full((len(candidates), 1), np.nan, dtype=np.float32)
+        matrix = np.full((len(candidates), 1), np.nan, dtype=np.float32) if vectors is None else vectors.matrix
         fields = [fields_of(hit, case.section) for hit, _ in candidates]
-        likeness = likeness_of(vectors, fields)
+        likeness = likeness_of(matrix, fields)
         order = order_by_mmr(judged.relevance, likeness, self._settings.recommend.diversity)
         return [str(candidates[place][0]["_id"]) for place in order], judged.relevance[order]
 

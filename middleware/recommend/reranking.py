@@ -13,13 +13,13 @@ import numpy as np
 from middleware.config import CONTROL, IndexSettings, Settings
 from middleware.errors import RerankError
 from middleware.experiments.assign import Assignment, ResolvedVariant, resolve
-from middleware.fusion import FloatArray, bounded, scale_first_stage
+from middleware.fusion import FloatArray, scale_first_stage
 from middleware.fusions import Fusion
 from middleware.personalization.features import profile_features
 from middleware.personalization.fields import HitFields, read_hit_fields
 from middleware.personalization.profiles import Profile
 from middleware.ranking import Scored
-from middleware.recommend.catalogue import Vector
+from middleware.rerank.vectors import HitVectors
 from middleware.search.document import parse_template, read_values
 from middleware.search.hits import SearchResponse, read_answer
 from middleware.search.plan import Plan, make_plan
@@ -57,7 +57,8 @@ class Reranking:
             names += parse_template(section.vectors.template or section.template).fields
         if variant is not None and variant.trained:
             names += (*variant.trained.maker.text_fields, *section.features.of(variant.trained.maker.hit_fields))
-        return tuple(dict.fromkeys(names))
+        id_field = self._settings.profiles.id_field
+        return tuple(dict.fromkeys([*names, *([id_field] if id_field else [])]))
 
     def judge(
         self,
@@ -77,7 +78,7 @@ class Reranking:
         if query_text is None:
             if taste is None:
                 return Judged(own, Verdict("skipped", Reason.NO_QUERY_TEXT, plan.variant.name))
-            return _judge_by_taste(plan, response, taste, own)
+            return _judge_by_taste(plan, response, taste, own, self._settings.profiles.id_field)
         outcome = self._rerank(plan, response, reader, budget_ms)
         return Judged(_relevance(outcome, own), judge(plan, outcome))
 
@@ -94,7 +95,9 @@ class Reranking:
         plan = make_plan(Search(indices, {}, body, {}), variant, self._settings, fusions=self._fusions)
         if not isinstance(plan, Plan):
             raise RerankError(f"recommendations on {index} cannot be planned: {plan.reason}")
-        plan = replace(plan, variant=replace(plan.variant, window=len(candidates)))
+        # The name of a product stands for its kind here: that it names one is no reason to spare it the profile.
+        personal = plan.variant.personal.model_copy(update={"spare_navigational": False})
+        plan = replace(plan, variant=replace(plan.variant, window=len(candidates), personal=personal))
         hits = [{**hit, "_score": score} for hit, score in candidates]
         response = read_answer(json.dumps({"hits": {"hits": hits}}), is_multi=False).responses[0]
         assert isinstance(response, SearchResponse)
@@ -113,10 +116,10 @@ class Reranking:
 
 @dataclass(frozen=True, slots=True)
 class Taste:
-    """A profile, and the unit vectors of the candidates in its space, shape (n, d); None where there are none."""
+    """A profile, and the vectors of the candidates; None where there are none."""
 
     profile: Profile
-    vectors: Vector | None
+    vectors: HitVectors | None
 
 
 def name_of(product: Mapping[str, Any], section: IndexSettings) -> str:
@@ -134,19 +137,15 @@ def fields_of(hit: Mapping[str, Any], section: IndexSettings) -> HitFields:
     return read_hit_fields({path: read_values(source, path) for path in features.names}, features)
 
 
-def _judge_by_taste(plan: Plan, response: SearchResponse, taste: Taste, own: FloatArray) -> Judged:
-    window = read_window(plan, response, has_profile=True)
+def _judge_by_taste(
+    plan: Plan, response: SearchResponse, taste: Taste, own: FloatArray, id_field: str | None
+) -> Judged:
+    window = read_window(plan, response, has_profile=True, id_field=id_field)
     if isinstance(window, Reason):
         return Judged(own, Verdict("skipped", window, plan.variant.name))
     fusion = plan.variant.fusion
     features = dict(fusion.maker.make(window.evidence("")))
-    features |= profile_features(taste.profile, window.hit_fields)
-    for name, vector in (
-        ("vector_affinity", taste.profile.vector),
-        ("session_affinity", taste.profile.session_vector),
-    ):
-        if vector is not None and taste.vectors is not None and name not in features:
-            features[name] = bounded(taste.vectors.astype(np.float64) @ vector)
+    features |= profile_features(taste.profile, window.hit_fields, window.object_ids, taste.vectors)
     count = len(own)
     return Judged(fusion.model.fuse(features), Verdict("applied", None, plan.variant.name, None, count, 0))
 
