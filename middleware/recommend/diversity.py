@@ -42,11 +42,18 @@ def likeness_of(vectors: NDArray[np.float32], fields: Sequence[HitFields]) -> Fl
     Of a pair with a vector missing (a row of NaN): what they share in brand and category.
     """
     cosines = np.clip(vectors.astype(np.float64) @ vectors.T.astype(np.float64), 0.0, 1.0)
-    for first, second in np.argwhere(np.isnan(cosines)).tolist():
-        cosines[first, second] = _shared(fields[first], fields[second]) if fields else 0.0
+    unknown = np.isnan(cosines)
+    if unknown.any():
+        shared = SAME_BRAND * _meet([each.brand for each in fields])
+        shared += SAME_CATEGORY * _meet([each.category for each in fields])
+        cosines[unknown] = shared[unknown]
     return np.asarray(cosines, dtype=np.float64)
 
 
-def _shared(one: HitFields, other: HitFields) -> float:
-    brand = SAME_BRAND if set(one.brand) & set(other.brand) else 0.0
-    return brand + (SAME_CATEGORY if set(one.category) & set(other.category) else 0.0)
+def _meet(names: Sequence[Sequence[str]]) -> FloatArray:
+    """1 for each pair with a name in common, else 0, shape (n, n)."""
+    columns = {name: column for column, name in enumerate(dict.fromkeys(name for each in names for name in each))}
+    has = np.zeros((len(names), len(columns)))
+    for row, each in enumerate(names):
+        has[row, [columns[name] for name in each]] = 1.0
+    return np.asarray(has @ has.T > 0, dtype=np.float64)
