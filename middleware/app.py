@@ -29,6 +29,13 @@ from middleware.observability import Metrics
 from middleware.personalization.identity import Identity, open_identity
 from middleware.personalization.store import Fetch, ProfileReader
 from middleware.proxy import SearchProxy
+from middleware.recommend.catalogue_reader import CatalogueReader
+from middleware.recommend.index import recommend_index_name
+from middleware.recommend.own_searches import make_ask
+from middleware.recommend.popularity import PopularityReader
+from middleware.recommend.recommender import Recommender
+from middleware.recommend.reranking import Reranking
+from middleware.recommend.sources import Sources
 from middleware.registry_manifest import Manifest
 from middleware.registry_reference import is_reference
 from middleware.registry_watch import RegistryWatch
@@ -44,6 +51,7 @@ from middleware.served_fusions import ServedFusion, ServedFusions
 from middleware.upstream import Upstream, read_all
 from middleware.web.ads import make_ads_blueprint
 from middleware.web.events import make_events_blueprint
+from middleware.web.recommend import make_recommend_blueprint
 
 _MAX_PROFILE_BYTES = 16 * 1024 * 1024
 _OWN_TIMEOUT_MS = 5000
@@ -88,6 +96,12 @@ def create_app(
         flask.register_blueprint(make_ads_blueprint(ads))
     if sink is not None and settings.events.enabled:
         flask.register_blueprint(make_events_blueprint(settings, sink, _make_check(settings), metrics))
+    flask.register_blueprint(make_blueprint(settings, proxy, models, fusions, metrics, cluster))
+    if settings.recommend.enabled:
+        reranking = Reranking(settings, second_stage, fusions)
+        sources = _make_sources(settings, impatient)
+        recommender = Recommender(settings, upstream, reranking, profiles, sources)
+        flask.register_blueprint(make_recommend_blueprint(settings, recommender))
     add_error_pages(flask)
     return Front(cluster.with_each(proxy), cluster.with_each(upstream.forward), flask)
 
@@ -210,6 +224,25 @@ def _make_vector_readers(
             reader.start()
             atexit.register(reader.close)
     return readers
+
+
+def _make_sources(settings: Settings, upstream: Upstream) -> dict[str, Sources]:
+    """Of each section of `indices` where recommendations come from; catalogues begin to load at once."""
+    recommend, ask = settings.recommend, make_ask(upstream, dict)
+    sources = {}
+    for name, section in settings.indices.items():
+        kept_in, catalogue = recommend_index_name(name), None
+        if section.vectors is not None:
+            kept = vector_index_name(name, section.vectors.index)
+            refresh_s = 60.0 * recommend.refresh_minutes
+            catalogue = CatalogueReader(kept, kept_in, recommend.max_products, refresh_s, ask)
+            catalogue.start()
+            atexit.register(catalogue.close)
+        popularity = PopularityReader(
+            settings.profiles.index, kept_in, ask, most=recommend.candidates, ttl_s=settings.profiles.statistics_ttl_s
+        )
+        sources[name] = Sources(section, settings, kept_in, ask, catalogue, popularity)
+    return sources
 
 
 def make_fetch(upstream: Upstream) -> Fetch:

@@ -23,6 +23,7 @@ from middleware.config_network import ServerSettings as ServerSettings
 from middleware.config_network import UpstreamSettings as UpstreamSettings
 from middleware.config_privacy import PrivacySettings as PrivacySettings
 from middleware.config_profiles import ProfileSettings as ProfileSettings
+from middleware.config_recommend import RecommendSettings as RecommendSettings
 from middleware.config_remote import RemoteSettings
 from middleware.config_section import Positive, Section
 from middleware.config_variants import VariantSettings, Weight
@@ -58,6 +59,7 @@ class HeaderSettings(Section):
     )
     depth: str = Field("X-Rerank-Depth", description="How many of them the cross-encoder read.")
     sponsored: str = Field("X-Rerank-Sponsored", description="Places of the page's sponsored hits, from 1.")
+    candidates: str = Field("X-Rerank-Candidates", description="Where recommendations came from.")
 
     @field_validator("*")
     @classmethod
@@ -242,6 +244,7 @@ class Settings(BaseSettings):
     privacy: PrivacySettings = PrivacySettings()
     ads: AdSettings = AdSettings()
     events: EventSettings = EventSettings()
+    recommend: RecommendSettings = RecommendSettings()
     rankings: RankingSettings = RankingSettings()
     scores: ScoreSettings = ScoreSettings()
     registry: Path | None = Field(
