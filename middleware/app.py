@@ -96,7 +96,6 @@ def create_app(
         flask.register_blueprint(make_ads_blueprint(ads))
     if sink is not None and settings.events.enabled:
         flask.register_blueprint(make_events_blueprint(settings, sink, _make_check(settings), metrics))
-    flask.register_blueprint(make_blueprint(settings, proxy, models, fusions, metrics, cluster))
     if settings.recommend.enabled:
         reranking = Reranking(settings, second_stage, fusions)
         sources = _make_sources(settings, impatient)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from middleware.errors import CommandError, ConfigError
-from middleware.learning.evaluation.style import STYLE
+from middleware.learning.pages.style import STYLE
 from middleware.learning.profiles.kmeans import Matrix, unit_rows
 from middleware.personalization.documents import EVERYBODY, ClusterStatistics
 
