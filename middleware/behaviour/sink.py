@@ -50,6 +50,10 @@ class EventSink:
         """Begin to write in the background, what was left behind included."""
         self._delivery.start()
 
+    def never_write(self, is_erased: Callable[[Record], bool]) -> None:
+        """Have records dropped unwritten that `is_erased` says so of, asked in the background just before writing."""
+        self._delivery.is_erased = is_erased
+
     def put(self, records: Sequence[Record]) -> None:
         """Take records, all or none; on return they are safe on disk.
 
