@@ -53,6 +53,7 @@ from middleware.served_fusions import ServedFusion, ServedFusions
 from middleware.upstream import Upstream, read_all
 from middleware.web.ads import make_ads_blueprint
 from middleware.web.events import make_events_blueprint
+from middleware.web.explain import make_explain_blueprint
 from middleware.web.recommend import make_recommend_blueprint
 
 _MAX_PROFILE_BYTES = 16 * 1024 * 1024
@@ -93,7 +94,7 @@ def create_app(
     proxy = SearchProxy(settings, upstream, cluster, second_stage, profiles, metrics, fusions, ads)
     flask = Flask("middleware")
     flask.json.sort_keys = False  # type: ignore[attr-defined]
-    flask.register_blueprint(make_blueprint(settings, proxy, models, fusions, metrics, cluster, sink))
+    flask.register_blueprint(make_blueprint(settings, models, fusions, metrics, cluster, sink))
     if ads is not None:
         flask.register_blueprint(make_ads_blueprint(ads))
     if sink is not None and settings.events.enabled:
@@ -103,6 +104,7 @@ def create_app(
         sources = _make_sources(settings, impatient)
         recommender = Recommender(settings, upstream, reranking, profiles, sources)
         flask.register_blueprint(make_recommend_blueprint(settings, recommender))
+    flask.register_blueprint(make_explain_blueprint(settings, proxy, models, make_fetch(impatient)))
     add_error_pages(flask)
     return Front(cluster.with_each(proxy), cluster.with_each(upstream.forward), flask)
 
