@@ -215,7 +215,7 @@ class World:
             if taste.colour:
                 liked += taste.colour_utility * np.array([taste.colour in shelf.colours[p] for p in shown.places])
             if taste.price_utility:
-                liked -= taste.price_utility * np.abs(shown.price_level - taste.price_level)
+                liked += taste.price_utility * (1 - np.abs(shown.price_level - taste.price_level))
             known[number] = self._everybody[number] + liked
         return known[number]
 
