@@ -38,6 +38,7 @@ from middleware.rerank.vector_reader import VectorReader
 from middleware.second_stage import SecondStage
 from middleware.served_fusions import ServedFusion, ServedFusions
 from middleware.upstream import Upstream, read_all
+from middleware.web.explain import make_explain_blueprint
 
 _MAX_PROFILE_BYTES = 16 * 1024 * 1024
 _OWN_TIMEOUT_MS = 5000
@@ -74,7 +75,8 @@ def create_app(
     proxy = SearchProxy(settings, upstream, cluster, second_stage, profiles, metrics, fusions)
     flask = Flask("middleware")
     flask.json.sort_keys = False  # type: ignore[attr-defined]
-    flask.register_blueprint(make_blueprint(settings, proxy, models, fusions, metrics, cluster))
+    flask.register_blueprint(make_blueprint(settings, models, fusions, metrics, cluster))
+    flask.register_blueprint(make_explain_blueprint(settings, proxy, models, make_fetch(impatient)))
     add_error_pages(flask)
     return Front(cluster.with_each(proxy), cluster.with_each(upstream.forward), flask)
 

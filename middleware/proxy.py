@@ -9,12 +9,10 @@ import logging
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from middleware.cluster import Cluster
 from middleware.config import Settings
 from middleware.errors import RequestError, RerankError
-from middleware.explanation import explain_ranking
 from middleware.first_stage import FirstStage, Recall, encoded_like, format_of
 from middleware.fusions import Fusion
 from middleware.message import Request, Response
@@ -51,6 +49,15 @@ class Timing:
     def took_ms(self) -> int:
         """Milliseconds since the request came."""
         return round((time.perf_counter() - self.started) * 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A search's plan, Elasticsearch's answer and what the second stage made of it."""
+
+    plan: Plan
+    response: SearchResponse
+    scored: Scored
 
 
 class SearchProxy:
@@ -206,8 +213,8 @@ class SearchProxy:
         texts = self._first_stage.ask_untouched(request, planning.asked, [search for _, search in refused])
         return {span: text for (span, _), text in zip(refused, texts, strict=True)}
 
-    def explain(self, request: Request) -> Mapping[str, Any]:
-        """Why the hits of a search stand where they stand: plan, features and their contributions, hit by hit.
+    def rank(self, request: Request) -> Ranked:
+        """One search as far as its ranking, for those who explain it; nothing is counted.
 
         Raises RequestError where the search is not reranked, saying why, and RerankError where the second stage fails.
         """
@@ -228,7 +235,7 @@ class SearchProxy:
             raise outcome
         if isinstance(outcome, Reason):
             raise not_reranked(outcome)
-        return explain_ranking(plan, found, outcome)
+        return Ranked(plan, found, outcome)
 
 
 def not_reranked(reason: Reason) -> RequestError:

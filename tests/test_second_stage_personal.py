@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import Future
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from random_fusion import random_document
 from test_second_stage import FakeEngine, make_settings, order, plan_of, respond
 from test_second_stage_cascade import HITS, Estimating
 from test_second_stage_vectors import FakeVectors
 
+from middleware.explanation import explain_ranking
+from middleware.explanation_facts import Facts
 from middleware.features.table import PROFILE_FEATURES
+from middleware.fusion import rank
+from middleware.fusion_models.document import read_model
+from middleware.fusions import learned
+from middleware.personal_order import bind_order
 from middleware.personalization.profiles import Profile
 from middleware.second_stage import Reader, SecondStage
 
 COUNT = 12
+KINDS = ("linear", "network", "trees", "average")
 BODY = {"query": {"match": {"title": "red"}}, "size": COUNT}
 ACME = Profile(brand_affinity={"acme": 1.0}, version="1")
 
@@ -156,6 +166,81 @@ def test_vectors_are_fetched_for_a_users_cosine_alone_and_the_query_is_not_encod
     assert "vector_cosine" not in scored.features
     rerank(settings, None, response, user=None, stage=stage)
     assert len(vectors.asked) == 1
+
+
+FULL = Profile(
+    brand_affinity={"acme": 0.5, "other": 0.1},
+    attribute_affinity={"size=l": 0.3},
+    price_log_mean=3.0,
+    price_confidence=0.8,
+    vector=np.array([0.6, 0.8], dtype=np.float32),
+    session_vector=np.array([0, 1], dtype=np.float32),
+    vector_model="r1",
+    confidence=0.9,
+    bought={"3": 0.0},
+    cluster_popularity={"1": 0.1, "4": 0.3},
+    version="1",
+)
+TRAINED = {name: 2.0 + place for place, name in enumerate(PROFILE_FEATURES)}
+
+
+def explained_with_everything(kind):
+    features = {"attributes": ["size"]}
+    settings = make_settings(
+        variants={"default": {"window": COUNT, "personal": {"strength": 3, "most_ranks": 2}}},
+        indices={"products": {"template": "{title}", "vectors": {}, "features": features}},
+    )
+    plan = plan_of(settings, BODY)
+    if kind != "weights":
+        document = {**random_document(kind, 5), "profile": TRAINED}
+        plan = replace(plan, variant=replace(plan.variant, trained=learned(read_model(document))))
+    rng = np.random.default_rng(4)
+    sources = [
+        {
+            "title": f"red t{number}",
+            "brand": "acme" if number % 3 else "other",
+            "price": 10 + number,
+            "size": "lm"[number % 2],
+        }
+        for number in range(COUNT)
+    ]
+    stage = SecondStage(
+        settings,
+        {"fake": FakeEngine(rng.uniform(0.3, 0.7, COUNT).tolist())},
+        {"products": FakeVectors(rng.uniform(-1, 1, COUNT))},
+    )
+    response = respond(sources)
+    (scored,) = stage.rerank([(plan, response)], Reader("u", known(FULL)), 1000)
+    return plan, json.loads(json.dumps(explain_ranking(plan, response, scored, Facts(FULL))))
+
+
+@pytest.mark.parametrize("kind", ["weights", *KINDS])
+def test_contributions_add_up_with_all_profile_features_whatever_model_fuses(kind) -> None:
+    _, told = explained_with_everything(kind)
+    assert set(told["hits"][0]["features"]) >= set(PROFILE_FEATURES)
+    for hit in told["hits"]:
+        total = told["fusion"]["base"] + sum(hit["contributions"].values())
+        if told["fusion"]["contributions_add_up_to"] == "logit":
+            total = 1 / (1 + np.exp(-total))
+        assert total == pytest.approx(hit["fused_score"], abs=1e-12)
+    assert told["fusion"]["kind"] == kind
+    assert any(hit["facts"] for hit in told["hits"])
+
+
+@pytest.mark.parametrize("kind", ["weights", *KINDS])
+def test_logged_features_replay_to_the_order_that_was_served_bounds_and_all(kind) -> None:
+    plan, told = explained_with_everything(kind)
+    hits = sorted(told["hits"], key=lambda hit: hit["first_stage_rank"])
+    logged = {name: np.array([hit["features"][name] for hit in hits]) for name in hits[0]["features"]}
+    model = plan.variant.fusion.model
+    fused = model.fuse(logged)
+    assert fused == pytest.approx([hit["fused_score"] for hit in hits], abs=1e-9, rel=0)
+    everybodys = model.fuse({name: values for name, values in logged.items() if name not in PROFILE_FEATURES})
+    impersonal = rank(everybodys).tolist()
+    assert [impersonal.index(place) + 1 for place in range(COUNT)] == [hit["rank_without_profile"] for hit in hits]
+    order = bind_order(impersonal, fused, told["personal"]["most_ranks"])
+    assert [order.index(place) + 1 for place in range(COUNT)] == [hit["rank"] for hit in hits]
+    assert order not in (impersonal, rank(fused).tolist())  # the profile moved some, and the bound held some
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 15), st.integers(1, 12))

@@ -110,6 +110,25 @@ def test_a_profile_raises_what_it_fits_and_nothing_changes_without_one(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_strength_multiplies_what_a_profile_adds_to_the_logit(kind):
+    model = read_model({**random_document(kind, 3), "profile": {"brand_affinity": 2.0, "price_fit": 1.0}})
+    features = {
+        "match": np.array([0.5, 0.5]),
+        "brand_affinity": np.array([0.0, 0.5]),
+        "price_fit": np.array([0.5, 0.9]),
+    }
+    for strength in (0, 0.5, 3):
+        stronger = model.at_strength(strength)
+        weak, strong = (each.contributions(features).parts for each in (model, stronger))
+        assert strong["price_fit"] == pytest.approx(strength * weak["price_fit"])
+        assert strong["brand_affinity"] == pytest.approx(strength * weak["brand_affinity"])
+        assert np.array_equal(strong["match"], weak["match"])
+        if not strength:
+            assert np.array_equal(stronger.fuse(features), model.fuse({"match": features["match"]}))
+    assert model.contributions(features).parts["brand_affinity"][1] == 1.0  # the model itself is as it was
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_two_models_have_two_keys_and_one_has_one(kind):
     keys = [read_model(random_document(kind, seed)).key for seed in (1, 1, 2)]
     assert keys[0] == keys[1] != keys[2]
