@@ -23,6 +23,8 @@ from middleware.fusions import Fusion
 from middleware.message import Request
 from middleware.model_fit import misfits
 from middleware.observability import Metrics
+from middleware.personalization.identity import open_identity
+from middleware.personalization.products import VectorSource
 from middleware.personalization.store import Fetch, ProfileReader
 from middleware.proxy import SearchProxy
 from middleware.registry_manifest import Manifest
@@ -35,6 +37,7 @@ from middleware.rerank.score_memory import ScoreMemory
 from middleware.rerank.served_model import ServedModel
 from middleware.rerank.vector_index import vector_index_name
 from middleware.rerank.vector_reader import VectorReader
+from middleware.search.document import parse_template
 from middleware.second_stage import SecondStage
 from middleware.served_fusions import ServedFusion, ServedFusions
 from middleware.upstream import Upstream, read_all
@@ -69,8 +72,8 @@ def create_app(
     models = _serve_models(settings, make_engine or make_engine_maker(settings, metrics), metrics)
     fusions = ServedFusions(settings, metrics)
     _follow_aliases([*models.values(), *fusions.served.values()])
-    profiles = _make_profile_reader(settings, impatient) if settings.profiles.enabled else None
     vectors = _make_vector_readers(settings, fusions, make_fetch(impatient), metrics)
+    profiles = _make_profile_reader(settings, impatient, vectors) if settings.profiles.enabled else None
     second_stage = SecondStage(settings, models, vectors)
     proxy = SearchProxy(settings, upstream, cluster, second_stage, profiles, metrics, fusions)
     flask = Flask("middleware")
@@ -136,10 +139,15 @@ def _make_impatient_upstream(settings: Settings) -> Upstream:
     return Upstream(settings.upstream.model_copy(update={"read_timeout_ms": patience}))
 
 
-def _make_profile_reader(settings: Settings, upstream: Upstream) -> ProfileReader:
-    products = settings.indices.get(settings.profiles.products_index)
+def _make_profile_reader(settings: Settings, upstream: Upstream, vectors: Mapping[str, VectorReader]) -> ProfileReader:
+    name = settings.profiles.products_index
+    products, source = settings.indices.get(name), None
     fields = products.features if products else FeatureFields()
-    reader = ProfileReader(settings.profiles, fields, make_fetch(upstream))
+    if products and products.vectors and name in vectors:
+        template = parse_template(products.vectors.template or products.template)
+        source = VectorSource(vectors[name], template, products.max_field_chars)
+    identity = open_identity(settings.privacy)
+    reader = ProfileReader(settings.profiles, fields, make_fetch(upstream), identity=identity, vectors=source)
     atexit.register(reader.close)
     return reader
 
@@ -147,7 +155,7 @@ def _make_profile_reader(settings: Settings, upstream: Upstream) -> ProfileReade
 def _make_vector_readers(
     settings: Settings, fusions: Mapping[str, Fusion | None], fetch: Fetch, metrics: Metrics
 ) -> dict[str, VectorReader]:
-    """For each section with vectors that some variant wants; sections with one encoder share it.
+    """For each section with vectors that some variant or a profile wants; sections with one encoder share it.
 
     A fusion model behind an alias may come to want them, whatever it reads now.
     """
@@ -160,7 +168,8 @@ def _make_vector_readers(
     may_want = any(is_reference(variant.fusion or "") for variant in settings.variants.values())
     readers = {}
     for name, section in settings.indices.items():
-        wanted = may_want or any(
+        is_profiled = settings.profiles.enabled and name == settings.profiles.products_index
+        wanted = (may_want or is_profiled) or any(
             resolve(variant, section, settings, fusions).wants_vectors for variant in settings.variants
         )
         if section.vectors is not None and wanted:
