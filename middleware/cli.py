@@ -19,6 +19,7 @@ from middleware.errors import ConfigError, MiddlewareError
 from middleware.learning.commands import app as models_app
 from middleware.learning.evaluation.commands import evaluate
 from middleware.learning.fusion.commands import train_fusion
+from middleware.learning.profiles.commands import app as profiles_app
 from middleware.learning.train_commands import app as train_app
 from middleware.learning.tuning.commands import tune
 from middleware.nodes.commands import app as node_app
@@ -34,6 +35,7 @@ app.add_typer(bootstrap_app, name="bootstrap")
 app.add_typer(node_app, name="node")
 app.add_typer(models_app, name="models")
 app.add_typer(vectors_app, name="vectors")
+app.add_typer(profiles_app, name="profiles")
 train_app.command("fusion")(train_fusion)
 app.add_typer(train_app, name="train")
 app.command()(demo)
