@@ -18,6 +18,7 @@ from middleware.fusion import FloatArray
 from middleware.message import Request
 from middleware.personalization.profiles import Profile
 from middleware.personalization.store import ProfileReader
+from middleware.privacy.consent import may_be_known
 from middleware.recommend.answer import Recommendations, scores_of, write_body, write_headers
 from middleware.recommend.asked import Asked
 from middleware.recommend.diversity import likeness_of, order_by_mmr
@@ -115,8 +116,8 @@ class Recommender:
     def _read_profile(self, request: Request, asked: Asked) -> Reader:
         """Nobody in particular where no user is named, or this one consents to no profile."""
         credentials = authorization(request)
-        consent = (request.header(self._settings.headers.consent) or "").strip().lower()
-        if self._profiles is None or asked.user is None or consent == "none":
+        is_known = may_be_known(request.headers, self._settings.headers)
+        if self._profiles is None or asked.user is None or not is_known:
             return Reader(credentials=credentials)
         return Reader(asked.user, self._profiles.prefetch(asked.user, credentials), credentials)
 
