@@ -79,7 +79,8 @@ def test_without_time_the_model_is_not_asked():
 
 
 def test_without_a_text_the_profile_decides_by_the_weights_of_searches():
-    profile = Profile(brand_affinity={"core": 1.0}, vector=np.array([0, 1], dtype=np.float32), vector_model="e")
+    up = np.array([0, 1], dtype=np.float32)
+    profile = Profile({"core": 0.9}, weight=20.0, confidence=0.9, vector=up, vector_model="e")
     vectors = HitVectors(np.array([[1, 0], [1, 0], [0, 1]], dtype=np.float32), "e")
     found, stage = judge(text=None, taste=Taste(profile, vectors))
     assert not hasattr(stage, "plan")
