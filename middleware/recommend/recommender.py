@@ -35,6 +35,8 @@ from middleware.verdict import Verdict
 
 # What a page's own search and the writing of the answer take after the model.
 _RESERVED_S = 0.03
+# Of the whole time; longer than a search would wait, since here a profile is not a part of the question but all of it.
+_PROFILE_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ class Recommender:
             shelf,
             assign(request.header(self._settings.headers.switch), reader.user, self._settings),
             reader,
-            _finished(reader.profile, self._settings.profiles.budget_ms / 1000),
+            _finished(reader.profile, _PROFILE_SHARE * self._settings.recommend.budget_ms / 1000),
             liked,
             deadline,
         )

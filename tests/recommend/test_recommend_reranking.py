@@ -42,9 +42,9 @@ def scored(fused, order):
     return Scored({}, np.array(fused), order, len(order), ["text"] * len(order), "tiny", None)
 
 
-def judge(outcome=None, *, text="a phone", taste=None, assignment=DEFAULT, budget_ms=100.0):
+def judge(outcome=None, *, text="a phone", taste=None, assignment=DEFAULT, budget_ms=100.0, **settings):
     stage = Stage(outcome)
-    reranking = Reranking(Settings(), stage, {})
+    reranking = Reranking(Settings(**settings), stage, {})
     found = reranking.judge("products", assignment, CANDIDATES, text, Reader("anna"), taste, budget_ms)
     return found, stage
 
@@ -82,7 +82,8 @@ def test_without_a_text_the_profile_decides_by_the_weights_of_searches():
     up = np.array([0, 1], dtype=np.float32)
     profile = Profile({"core": 0.9}, weight=20.0, confidence=0.9, vector=up, vector_model="e")
     vectors = HitVectors(np.array([[1, 0], [1, 0], [0, 1]], dtype=np.float32), "e")
-    found, stage = judge(text=None, taste=Taste(profile, vectors))
+    weights = {"first_stage": 0.01, "brand_affinity": 1.0}
+    found, stage = judge(text=None, taste=Taste(profile, vectors), variants={"default": {"weights": weights}})
     assert not hasattr(stage, "plan")
     assert found.relevance.argmax() == 2
     assert (found.verdict.word, found.verdict.model) == ("applied", None)
