@@ -237,7 +237,7 @@ def _make_vector_readers(
 
 def _make_sources(settings: Settings, upstream: Upstream) -> dict[str, Sources]:
     """Of each section of `indices` where recommendations come from; catalogues begin to load at once."""
-    recommend, ask = settings.recommend, make_ask(upstream, dict)
+    recommend, ask = settings.recommend, make_ask(upstream, settings.events.authorization)
     sources = {}
     for name, section in settings.indices.items():
         kept_in, catalogue = recommend_index_name(name), None

@@ -18,6 +18,7 @@ from middleware.fusion import FloatArray
 from middleware.message import Request
 from middleware.personalization.profiles import Profile
 from middleware.personalization.store import ProfileReader
+from middleware.privacy.consent import may_be_known
 from middleware.recommend.answer import Recommendations, scores_of, write_body, write_headers
 from middleware.recommend.asked import Asked
 from middleware.recommend.diversity import likeness_of, order_by_mmr
@@ -34,6 +35,8 @@ from middleware.verdict import Verdict
 
 # What a page's own search and the writing of the answer take after the model.
 _RESERVED_S = 0.03
+# Of the whole time; longer than a search would wait, since here a profile is not a part of the question but all of it.
+_PROFILE_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,7 @@ class Recommender:
             shelf,
             assign(request.header(self._settings.headers.switch), reader.user, self._settings),
             reader,
-            _finished(reader.profile, self._settings.profiles.budget_ms / 1000),
+            _finished(reader.profile, _PROFILE_SHARE * self._settings.recommend.budget_ms / 1000),
             liked,
             deadline,
         )
@@ -115,8 +118,8 @@ class Recommender:
     def _read_profile(self, request: Request, asked: Asked) -> Reader:
         """Nobody in particular where no user is named, or this one consents to no profile."""
         credentials = authorization(request)
-        consent = (request.header(self._settings.headers.consent) or "").strip().lower()
-        if self._profiles is None or asked.user is None or consent == "none":
+        is_known = may_be_known(request.headers, self._settings.headers)
+        if self._profiles is None or asked.user is None or not is_known:
             return Reader(credentials=credentials)
         return Reader(asked.user, self._profiles.prefetch(asked.user, credentials), credentials)
 

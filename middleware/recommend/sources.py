@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from middleware.config import IndexSettings, Settings
 from middleware.errors import MiddlewareError
 from middleware.personalization.profiles import Profile
@@ -80,12 +82,24 @@ class Sources:
     def _for_you(self, profile: Profile | None) -> dict[str, Sequence[str]]:
         if profile is None:
             return {}
-        lists: dict[str, Sequence[str]] = {}
+        nearest = {name: self._nearest(vector) for name, vector in self._tastes(profile).items()}
+        return {**nearest, "bought_together": self._together(None, profile)}
+
+    def _tastes(self, profile: Profile) -> dict[str, Vector]:
+        """What the user likes as vectors: the session's and the profile's, else the mean of what was bought last."""
         catalogue = self.catalogue
-        if catalogue is not None and profile.vector_model == catalogue.encoder:
-            vectors = {"session_vector": profile.session_vector, "vector": profile.vector}
-            lists |= {name: self._nearest(vector) for name, vector in vectors.items() if vector is not None}
-        return lists | {"bought_together": self._together(None, profile)}
+        if catalogue is None:
+            return {}
+        tastes: dict[str, Vector] = {}
+        if profile.vector_model == catalogue.encoder:
+            known = {"session_vector": profile.session_vector, "profile_vector": profile.vector}
+            tastes = {name: vector for name, vector in known.items() if vector is not None}
+        if not tastes and profile.bought and self._settings.profiles.id_field is None:
+            vectors = [catalogue.vector_of(product) for product in _newest(profile.bought)]
+            total = np.sum([vector for vector in vectors if vector is not None], axis=0)
+            length = float(np.linalg.norm(total))
+            tastes = {"bought_vectors": np.asarray(total / length, dtype=np.float32)} if length > 0 else {}
+        return tastes
 
     def _nearest(self, vector: Vector, more: int = 0) -> list[str]:
         assert self.catalogue is not None
@@ -95,7 +109,7 @@ class Sources:
         """What goes with the product, or with what the user bought last: by the sum of what each says."""
         products = [] if liked is None else [str(liked["_id"])]
         bought = {} if profile is None or liked is not None else profile.bought
-        recent = sorted(bought, key=lambda name: -bought[name])[:_RECENT]
+        recent = _newest(bought)
         if not products and not recent:
             return []
         try:
@@ -112,3 +126,8 @@ class Sources:
             return shelf.resolve(by_share(profile.cluster_popularity, self._most), id_field)
         popular = self._popularity.read()
         return [*shelf.resolve(popular.object_ids, id_field), *popular.products]
+
+
+def _newest(bought: Mapping[str, float]) -> list[str]:
+    """The latest of object_id -> moment, newest first."""
+    return sorted(bought, key=lambda name: -bought[name])[:_RECENT]

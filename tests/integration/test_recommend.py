@@ -179,7 +179,9 @@ def test_somebody_unknown_sees_what_is_popular_and_the_answer_says_so(shop):
 
 def test_without_consent_a_known_user_is_an_unknown_one(shop):
     popular = ids(call(f"{shop.url}?kind=popular"))
-    assert ids(call(f"{shop.url}?user=anna", headers={"X-Rerank-Consent": "none"})) == popular
+    for consent in ("none", "perhaps"):
+        assert ids(call(f"{shop.url}?user=anna", headers={"X-Rerank-Consent": consent})) == popular
+    assert ids(call(f"{shop.url}?user=anna", headers={"X-Rerank-Consent": "all"})) != popular
 
 
 def test_an_answer_is_a_search_answer_and_scores_never_rise(shop):
