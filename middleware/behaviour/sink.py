@@ -121,6 +121,7 @@ def open_sink(settings: Settings, upstream: Upstream, watch: EventWatch) -> Even
     bodies = {
         settings.profiles.events_index: _read_body("ubi_events"),
         events.queries_index: _read_body("ubi_queries"),
+        settings.ads.impressions_index: _read_body("ad_impressions"),
     }
     writer = ClusterWriter(upstream, events.authorization, bodies)
     return EventSink(spool, letters, Delivery(spool, writer, letters, events, watch), watch)
