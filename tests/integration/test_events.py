@@ -106,6 +106,16 @@ def test_a_preflight_is_answered_by_us(proxy):
     assert "POST" in answer.headers["Allow"]
 
 
+def test_a_proxy_that_is_stopped_writes_what_waits_and_leaves_no_room(engine_url, start_proxy_process, tmp_path):
+    stopped = start_proxy_process(configure(engine_url, tmp_path, flush_ms=3000))
+    assert post(stopped, make_event("before the pause")).status == 202
+    assert post(stopped, make_event("in the pause")).status == 202
+    assert stopped.stop() == 0
+    call(f"{engine_url}/{EVENTS}/_refresh", b"")
+    assert {"before the pause", "in the pause"} <= set(messages(engine_url))
+    assert not list(tmp_path.glob("room-*"))
+
+
 class Load:
     """Threads that post events one after the other to whichever proxy there is; what was acknowledged is noted."""
 
