@@ -14,15 +14,18 @@ from urllib.parse import quote
 from flask import Flask
 
 from middleware.admin import add_error_pages, make_blueprint
+from middleware.behaviour.ubi_searches import Keep, UbiSearches
 from middleware.cluster import Cluster
 from middleware.config import FeatureFields, ModelSettings, Settings
 from middleware.errors import UpstreamError
 from middleware.experiments.assign import resolve
+from middleware.first_stage import FirstStage
 from middleware.front import Front
 from middleware.fusions import Fusion
 from middleware.message import Request
 from middleware.model_fit import misfits
 from middleware.observability import Metrics
+from middleware.personalization.identity import open_identity
 from middleware.personalization.store import Fetch, ProfileReader
 from middleware.proxy import SearchProxy
 from middleware.registry_manifest import Manifest
@@ -52,11 +55,12 @@ def create_app(
     upstream: Upstream | None = None,
     cluster: Cluster | None = None,
     make_engine: Callable[[ModelSettings], Engine] | None = None,
+    keep_query: Keep | None = None,
 ) -> Front:
     """The WSGI application for checked `settings`; models begin to load at once, in threads of their own.
 
-    `upstream`, `cluster` and `make_engine` are the seams through which tests bring theirs; an `upstream` brought
-    without a `cluster` is not asked what it is.
+    `upstream`, `cluster`, `make_engine` and `keep_query` are the seams through which tests bring theirs; an `upstream`
+    brought without a `cluster` is not asked what it is.
     """
     impatient = upstream or _make_impatient_upstream(settings)
     cluster = cluster or Cluster(None if upstream else impatient.forward)
@@ -72,11 +76,19 @@ def create_app(
     vectors = _make_vector_readers(settings, fusions, make_fetch(impatient), metrics)
     second_stage = SecondStage(settings, models, vectors)
     proxy = SearchProxy(settings, upstream, cluster, second_stage, profiles, metrics, fusions)
+    searches = UbiSearches(
+        settings,
+        proxy,
+        FirstStage(upstream, settings.server),
+        open_identity(settings.privacy).hash,
+        keep_query,
+        lambda: cluster.product.distribution == "opensearch",
+    )
     flask = Flask("middleware")
     flask.json.sort_keys = False  # type: ignore[attr-defined]
     flask.register_blueprint(make_blueprint(settings, proxy, models, fusions, metrics, cluster))
     add_error_pages(flask)
-    return Front(cluster.with_each(proxy), cluster.with_each(upstream.forward), flask)
+    return Front(cluster.with_each(searches), cluster.with_each(upstream.forward), flask)
 
 
 def _serve_models(

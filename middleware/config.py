@@ -23,6 +23,7 @@ from middleware.config_privacy import PrivacySettings as PrivacySettings
 from middleware.config_profiles import ProfileSettings as ProfileSettings
 from middleware.config_remote import RemoteSettings
 from middleware.config_section import Positive, Section
+from middleware.config_ubi import UbiSettings
 from middleware.config_variants import VariantSettings, Weight
 from middleware.config_vectors import VectorSettings
 from middleware.errors import ConfigError, RegistryError
@@ -234,6 +235,7 @@ class Settings(BaseSettings):
     indices: Mapping[str, IndexSettings] = Field({"products": IndexSettings()}, description="Reranked indices by name.")
     profiles: ProfileSettings = ProfileSettings()
     privacy: PrivacySettings = PrivacySettings()
+    ubi: UbiSettings = UbiSettings()
     rankings: RankingSettings = RankingSettings()
     scores: ScoreSettings = ScoreSettings()
     registry: Path | None = Field(
