@@ -46,7 +46,10 @@ class Renderer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A request with `ext.ubi` in some of its searches: what each says (ids made where missing), and what was sent."""
+    """A request with `ext.ubi` in some of its searches: what each says (ids made where missing).
+
+    `rendered` is the request without what stood at the top of its bodies, its templates rendered.
+    """
 
     request: SearchRequest
     queries: Sequence[UbiQuery | None]
@@ -109,13 +112,11 @@ class UbiSearches:
         asked = read_request(target, headers, request.body, most, is_opensearch=self._is_opensearch())
         if isinstance(asked, Reason):
             return None
-        rendered = asked
-        if target.form.is_template and any(_is_inside_template(search) for search in asked.searches):
-            rendered = self._renderer.render(request, asked)
+        rendered = replace(asked, searches=tuple(replace(each, body=strip_ubi(each.body)) for each in asked.searches))
+        if target.form.is_template:
+            rendered = self._renderer.render(request, rendered)
         pairs = zip(asked.searches, rendered.searches, strict=True)
-        given = [
-            read_ubi(sent.body) or (read_ubi(search.body) if search.is_rendered else None) for sent, search in pairs
-        ]
+        given = [read_ubi(sent.body) or read_ubi(search.body) for sent, search in pairs]
         if not any(given):
             return None
         queries = [query and replace(query, query_id=query.query_id or str(uuid.uuid4())) for query in given]
@@ -187,16 +188,9 @@ def _may_hold_ubi(request: Request) -> bool:
     return b"ubi" in request.body or "ubi" in request.target or bool(request.header("content-encoding"))
 
 
-def _is_inside_template(search: Search) -> bool:
-    return read_ubi(search.body) is None and "ubi" in str(search.body.get("source", ""))
-
-
 def _plain(search: Search) -> Mapping[str, Any]:
-    """What goes to the cluster in place of what the client sent.
-
-    `ext.ubi` may stand beside a template's parameters, which the cluster knows no `ext` at, or inside its source.
-    """
-    sent = strip_ubi(search.sent)
+    """What goes to the cluster in place of what the client sent: a template may have `ext.ubi` inside its source."""
+    sent = search.sent
     if search.template is None or strip_ubi(search.body) is search.body:
         return sent
     source = search.template.get("source")
