@@ -64,7 +64,7 @@ def import_(
 
     es-rerank events import ubi_log.tsv.gz --config rerank.yml --object-id-field primary_ean=ean
 
-    es-rerank events import orders.csv --column client_id=customer --column object_id=sku --column action_name=what --column timestamp=at --dry-run
+    es-rerank events import orders.csv --action order=purchase --column client_id=customer --column object_id=sku ...
     """
     from middleware.catalog.client import Access, connect
     from middleware.catalog.events_import import Job, import_events

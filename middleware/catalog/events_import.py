@@ -1,4 +1,4 @@
-"""A log of behaviour into the indices of UBI: read twice, its noise left out and counted, each document under its id."""
+"""A log of behaviour into the indices of UBI: read twice, its noise left out and counted, nothing written twice."""
 
 from __future__ import annotations
 

@@ -39,7 +39,9 @@ class Objects:
         query = {"terms": {self._field: names}}
         found = fetch(
             self._client,
-            lambda: self._client.search(index=self._index, query=query, source=[self._field], size=_MOST_HITS),
+            lambda: self._client.search(
+                index=self._index, query=query, source={"includes": [self._field]}, size=_MOST_HITS
+            ),
             self._patience,
         )
         for hit in sorted(found["hits"]["hits"], key=lambda hit: str(hit["_id"]), reverse=True):

@@ -1,4 +1,4 @@
-"""Logs of behaviour as they lie around, read into UBI's documents: its bulk form, lines or `index<TAB>json`, and CSV."""
+"""Logs of behaviour as they lie around, read as UBI documents: its bulk form, lines, `index<TAB>json`, and CSV."""
 
 from __future__ import annotations
 
@@ -17,10 +17,8 @@ from middleware.errors import ConfigError
 QUERIES, EVENTS = "ubi_queries", "ubi_events"
 _INDICES = {QUERIES: QUERIES, EVENTS: EVENTS}
 # Where a column's values go in an event; one of these names, or a field of that name in event_attributes.
-PLACES: Mapping[str, tuple[str, ...]] = {
-    name: (name,)
-    for name in ("event_id", "client_id", "action_name", "timestamp", "query_id", "user_query", "session_id", "application")
-} | {
+_TOP = ("event_id", "client_id", "action_name", "timestamp", "query_id", "user_query", "session_id", "application")
+PLACES: Mapping[str, tuple[str, ...]] = {name: (name,) for name in _TOP} | {
     "object_id": ("event_attributes", "object", "object_id"),
     "object_id_field": ("event_attributes", "object", "object_id_field"),
     "position": ("event_attributes", "position", "ordinal"),

@@ -114,7 +114,7 @@ def _open(name: str) -> IO[bytes]:
         raise ConfigError("--input", name, f"cannot be read: {error.strerror}") from error
 
 
-def _unpacked(buffered: io.BufferedReader, name: str) -> IO[bytes]:
+def _unpacked(buffered: io.BufferedReader[Any], name: str) -> IO[bytes]:
     magic = buffered.peek(4)[:4]
     if magic[:2] == GZIP_MAGIC:
         return cast(IO[bytes], gzip.GzipFile(fileobj=buffered))
@@ -124,7 +124,7 @@ def _unpacked(buffered: io.BufferedReader, name: str) -> IO[bytes]:
         import zstandard
     except ImportError as error:
         raise ConfigError("--input", name, "zstd needs an extra package: pip install 'es-rerank[zstd]'") from error
-    return io.BufferedReader(cast(io.RawIOBase, zstandard.ZstdDecompressor().stream_reader(buffered)), 256 * 1024)
+    return io.BufferedReader(cast(Any, zstandard.ZstdDecompressor().stream_reader(buffered)), 256 * 1024)
 
 
 def _format_of(name: str) -> str:
