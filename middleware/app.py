@@ -6,7 +6,7 @@ import atexit
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from threading import Lock
 from typing import Any
 from urllib.parse import quote
@@ -14,6 +14,9 @@ from urllib.parse import quote
 from flask import Flask
 
 from middleware.admin import add_error_pages, make_blueprint
+from middleware.behaviour.event_check import EventCheck
+from middleware.behaviour.record import Record
+from middleware.behaviour.sink import EventSink, open_sink
 from middleware.behaviour.ubi_searches import Keep, UbiSearches
 from middleware.cluster import Cluster
 from middleware.config import FeatureFields, ModelSettings, Settings
@@ -25,7 +28,7 @@ from middleware.fusions import Fusion
 from middleware.message import Request
 from middleware.model_fit import misfits
 from middleware.observability import Metrics
-from middleware.personalization.identity import open_identity
+from middleware.personalization.identity import Identity, open_identity
 from middleware.personalization.store import Fetch, ProfileReader
 from middleware.proxy import SearchProxy
 from middleware.registry_manifest import Manifest
@@ -41,6 +44,8 @@ from middleware.rerank.vector_reader import VectorReader
 from middleware.second_stage import SecondStage
 from middleware.served_fusions import ServedFusion, ServedFusions
 from middleware.upstream import Upstream, read_all
+from middleware.web.events import make_events_blueprint
+from middleware.web.ubi import make_ubi_blueprint
 
 _MAX_PROFILE_BYTES = 16 * 1024 * 1024
 _OWN_TIMEOUT_MS = 5000
@@ -62,6 +67,7 @@ def create_app(
     `upstream`, `cluster`, `make_engine` and `keep_query` are the seams through which tests bring theirs; an `upstream`
     brought without a `cluster` is not asked what it is.
     """
+    given = upstream
     impatient = upstream or _make_impatient_upstream(settings)
     cluster = cluster or Cluster(None if upstream else impatient.forward)
     if upstream is None:
@@ -76,17 +82,22 @@ def create_app(
     vectors = _make_vector_readers(settings, fusions, make_fetch(impatient), metrics)
     second_stage = SecondStage(settings, models, vectors)
     proxy = SearchProxy(settings, upstream, cluster, second_stage, profiles, metrics, fusions)
+    flask = Flask("middleware")
+    flask.json.sort_keys = False  # type: ignore[attr-defined]
+    hash_name = _make_hash(settings)
+    sink = _open_sink(settings, given, metrics) if settings.events.enabled else None
     searches = UbiSearches(
         settings,
         proxy,
         FirstStage(upstream, settings.server),
-        open_identity(settings.privacy).hash,
-        keep_query,
+        hash_name,
+        keep_query or (_make_keep(settings, sink) if sink else None),
         lambda: cluster.product.distribution == "opensearch",
     )
-    flask = Flask("middleware")
-    flask.json.sort_keys = False  # type: ignore[attr-defined]
-    flask.register_blueprint(make_blueprint(settings, proxy, models, fusions, metrics, cluster))
+    flask.register_blueprint(make_ubi_blueprint())
+    flask.register_blueprint(make_blueprint(settings, proxy, models, fusions, metrics, cluster, sink))
+    if sink is not None:
+        flask.register_blueprint(make_events_blueprint(settings, sink, _make_check(settings, hash_name), metrics))
     add_error_pages(flask)
     return Front(cluster.with_each(searches), cluster.with_each(upstream.forward), flask)
 
@@ -144,6 +155,40 @@ def _make_impatient_upstream(settings: Settings) -> Upstream:
     """For requests of our own: connections that give up soon, as a silent node must not hold up profile readers."""
     patience = min(_OWN_TIMEOUT_MS, settings.upstream.read_timeout_ms)
     return Upstream(settings.upstream.model_copy(update={"read_timeout_ms": patience}))
+
+
+def _open_sink(settings: Settings, upstream: Upstream | None, metrics: Metrics) -> EventSink:
+    if upstream is None:
+        patience = min(settings.events.timeout_ms, settings.upstream.read_timeout_ms)
+        upstream = Upstream(settings.upstream.model_copy(update={"read_timeout_ms": patience, "pool_size": 2}))
+    sink = open_sink(settings, upstream, metrics)
+    sink.start()
+    atexit.register(sink.close)
+    return sink
+
+
+def _make_hash(settings: Settings) -> Callable[[str], str]:
+    """The key behind the users' hashes is opened, or made, with the first user: who collects nothing needs none."""
+
+    @cache
+    def identity() -> Identity:
+        return open_identity(settings.privacy)
+
+    return lambda name: identity().hash(name)
+
+
+def _make_check(settings: Settings, hash_name: Callable[[str], str]) -> EventCheck:
+    events = settings.events
+    return EventCheck(settings.profiles.events_index, hash_name, events.max_future_s, events.max_event_bytes)
+
+
+def _make_keep(settings: Settings, sink: EventSink) -> Keep:
+    """Searches are recorded without waiting for the disk; where there is no room, the sink counts them as lost."""
+
+    def keep(id: str, document: Mapping[str, Any]) -> None:
+        sink.put_soon([Record(settings.events.queries_index, id, document)])
+
+    return keep
 
 
 def _make_profile_reader(settings: Settings, upstream: Upstream) -> ProfileReader:

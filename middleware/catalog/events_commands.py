@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from middleware.catalog.events_import import ImportReport
     from middleware.catalog.events_import import Progress as Step
-    from middleware.catalog.events_noise import Rules
 
+_MOST_SHOWN = 12
 app = typer.Typer(no_args_is_help=True, help="Behaviour: what users saw, clicked and bought.")
 
 
@@ -66,6 +66,7 @@ def import_(
 
     es-rerank events import orders.csv --action order=purchase --column client_id=customer --column object_id=sku ...
     """
+    from middleware.behaviour.event_check import EventCheck
     from middleware.catalog.client import Access, connect
     from middleware.catalog.events_import import Job, import_events
     from middleware.catalog.events_noise import Rules
@@ -76,11 +77,13 @@ def import_(
     settings = load_settings(config)
     name, _, field = (object_id_field or "").partition("=")
     rules = Rules(_actions(action or ()), name or None, most_searches, most_acts)
+    hash_name = open_identity(settings.privacy).hash
     job = Job(
         log=Log(file, _pairs("--column", column or ())),
         rules=rules,
-        indices={QUERIES: "ubi_queries", EVENTS: settings.profiles.events_index},
-        hash_name=open_identity(settings.privacy).hash,
+        indices={QUERIES: settings.events.queries_index, EVENTS: settings.profiles.events_index},
+        hash_name=hash_name,
+        check=EventCheck(EVENTS, hash_name, settings.events.max_future_s, settings.events.max_event_bytes),
         products=(settings.profiles.products_index, field or name) if name else None,
         dry_run=dry_run,
         patience_s=patience,
@@ -89,7 +92,7 @@ def import_(
     console = Console(stderr=True)
     with _bar(console) as show:
         report = import_events(client, job, show)
-    _print(Console(), report, rules, dry_run=dry_run)
+    _print(Console(), report, dry_run=dry_run)
 
 
 def _pairs(option: str, given: Sequence[str]) -> dict[str, str]:
@@ -129,7 +132,7 @@ def _bar(console: Console) -> Iterator[Callable[[Step], None]]:
         yield show
 
 
-def _print(console: Console, report: ImportReport, rules: Rules, *, dry_run: bool) -> None:
+def _print(console: Console, report: ImportReport, *, dry_run: bool) -> None:
     did = "would be imported" if dry_run else "imported"
     table = Table(title=f"{report.read:,} records, {sum(report.kept.values()):,} {did}", title_justify="left")
     table.add_column("kept or left out, and why")
@@ -143,4 +146,9 @@ def _print(console: Console, report: ImportReport, rules: Rules, *, dry_run: boo
     if report.new is not None:
         again = sum(report.kept.values()) - report.new
         console.print(f"{report.new:,} new, {again:,} were there already; {report.seconds:.1f} s", highlight=False)
-    console.print(f"Actions that count: {', '.join(rules.actions)}; --action adds others.", highlight=False)
+    if report.noise:
+        actions = sorted(report.noise.items(), key=lambda item: (-item[1], item[0]))[:_MOST_SHOWN]
+        shown = ", ".join(f"{name} {count:,}" for name, count in actions)
+        console.print(
+            f"Actions that say nothing: {shown}. --action imports one of them, too.", highlight=False, markup=False
+        )

@@ -11,18 +11,22 @@ from itertools import islice
 
 from elasticsearch import Elasticsearch
 
+from middleware.behaviour.event_check import EventCheck
 from middleware.catalog.bootstrap_load import load
 from middleware.catalog.bootstrap_patience import Patience, fetch, persist
 from middleware.catalog.bootstrap_records import ensure_index
 from middleware.catalog.client import describe_cluster
 from middleware.catalog.events_clean import clean
-from middleware.catalog.events_noise import Rules, Survey, kind_of, survey, why_not
+from middleware.catalog.events_noise import NOISE, Rules, Survey, kind_of, survey, why_not
 from middleware.catalog.events_objects import Objects
-from middleware.catalog.events_read import Log
+from middleware.catalog.events_read import QUERIES, Log
 from middleware.catalog.prepare import Prepared
 from middleware.catalog.read import Input, Reject
+from middleware.errors import RequestError
 
 _TOGETHER = 2000
+_MOST_NOISE = 100
+NOT_UBI = "events that UBI's schema does not allow"
 NOT_READ = "lines that are no record"
 TWICE = "documents that came twice"
 UNKNOWN = "events of objects that are no products"
@@ -42,12 +46,16 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to import where: `indices` are those of UBI's names; `products`: (index, field) that name the objects."""
+    """What to import where: `indices` are those of UBI's names; `products`: (index, field) that name the objects.
+
+    `check` is the one that events from pages meet, `hash_name` the identity's.
+    """
 
     log: Log
     rules: Rules
     indices: Mapping[str, str]
     hash_name: Callable[[str], str]
+    check: EventCheck
     products: tuple[str, str] | None = None
     dry_run: bool = False
     patience_s: float = 120.0
@@ -55,11 +63,15 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """What was `kept`, by kind, and `dropped`, by rule; `new`: documents that were not in the indices before."""
+    """What was `kept`, by kind, and `dropped`, by rule; `noise`: the actions that say nothing of a product.
+
+    `new`: documents that were not in the indices before; None after a dry run.
+    """
 
     read: int
     kept: Mapping[str, int]
     dropped: Mapping[str, int]
+    noise: Mapping[str, int]
     new: int | None
     seconds: float
 
@@ -87,7 +99,7 @@ def import_events(client: Elasticsearch, job: Job, on_progress: Callable[[Progre
         else:
             run.send(documents)
     new = None if before is None else run.count() - before
-    return ImportReport(run.read, dict(run.kept), dict(run.dropped), new, time.monotonic() - started)
+    return ImportReport(run.read, dict(run.kept), dict(run.dropped), dict(run.noise), new, time.monotonic() - started)
 
 
 class _Run:
@@ -103,6 +115,7 @@ class _Run:
         self.read = 0
         self.kept: Counter[str] = Counter()
         self.dropped: Counter[str] = Counter()
+        self.noise: Counter[str] = Counter()
 
     def documents(self, entries: Iterator[Prepared | Reject]) -> Iterator[Prepared]:
         """What is written, in the order of the log, by chunks whose objects are looked up together."""
@@ -123,8 +136,22 @@ class _Run:
         reason = NOT_READ if isinstance(entry, Reject) else why_not(entry, self._job.rules, self._found)
         if isinstance(entry, Reject) or reason is not None:
             self.dropped[reason or NOT_READ] += 1
+            if reason == NOISE and isinstance(entry, Prepared):
+                self.noise[
+                    str(entry.document.get("action_name"))[:40] if len(self.noise) < _MOST_NOISE else "others"
+                ] += 1
             return None
-        return clean(entry, self._job.rules.actions, self._job.hash_name)
+        cleaned = clean(entry, self._job.rules.actions, self._job.hash_name)
+        return cleaned if entry.index == QUERIES else self._checked(cleaned, entry.document.get("event_id"))
+
+    def _checked(self, event: Prepared, event_id: object) -> Prepared | None:
+        """As `POST /_rerank/events` would keep it; with an event_id under the same id, so that it is there once."""
+        try:
+            record = self._job.check.record_of({**event.document, "event_id": event_id}, None, time.time())
+        except RequestError:
+            self.dropped[NOT_UBI] += 1
+            return None
+        return replace(event, id=event.id if event_id is None else record.id, document=dict(record.document))
 
     def _is_new(self, entry: Prepared) -> bool:
         key = hash((entry.index, entry.id))

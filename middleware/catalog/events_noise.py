@@ -22,6 +22,7 @@ ACTIONS: Mapping[str, str] = {
     "purchase": "purchase",
 }
 """The actions that are imported, and what each is called then: names that profiles and learning know."""
+NOISE = "noise: actions that say nothing of a product"
 ACTS = frozenset({"click", "add_to_cart", "purchase"})
 
 
@@ -96,7 +97,7 @@ def why_not(entry: Prepared, rules: Rules, found: Survey) -> str | None:
         return _why_no_query(entry)
     action = _text(document.get("action_name"))
     if action not in rules.actions:
-        return "noise: actions that say nothing of a product" if action else "events without an action"
+        return NOISE if action else "events without an action"
     event = parse_event(document)
     if event is None:
         return "events without a client, an object or a time"

@@ -1,123 +1,107 @@
 // User Behavior Insights: what a shop's visitor sees and does, sent in batches to the proxy that searches for them.
-(function (w, d) {
-  'use strict';
-  var script = d.currentScript, base = script ? script.src.replace(/ubi\.js.*$/, '') : '/_rerank/';
-  var settings = {
-    endpoint: base + 'events', application: '', consent: null, batch: 20, wait_ms: 2000, most: 500,
-    session_ms: 1800000, view_ms: 500
+// Served without comments and indentation. One letter: w window, d document, s settings, q queue, o observer.
+((w, d, n) => {
+  var script = d.currentScript, q = [], timer = 0, memory = {}, timers = new WeakMap(), o;
+  var s = {
+    endpoint: (script ? script.src.replace(/ubi\.js.*$/, '') : '/_rerank/') + 'events',
+    batch: 20, wait_ms: 2000, most: 500, session_ms: 1800000, view_ms: 500
   };
-  var queue = [], timer = 0, memory = {}, seen = new WeakMap(), watched = new WeakSet(), observer;
-
   function id() {
-    if (w.crypto && crypto.randomUUID) return crypto.randomUUID();
-    var bytes = crypto.getRandomValues(new Uint8Array(16));
-    return Array.prototype.map.call(bytes, function (b) { return (b + 256).toString(16).slice(1); }).join('');
+    return Array.from(crypto.getRandomValues(new Uint8Array(16)), b => (b + 256).toString(16).slice(1)).join('');
   }
+  // Without consent nothing is kept, and what was kept goes.
   function allowed() {
-    if (navigator.globalPrivacyControl) return false;
-    try { return settings.consent ? !!settings.consent() : true; } catch (e) { return false; }
+    try { return !n.globalPrivacyControl && (!s.consent || !!s.consent()); } catch (e) { return false; }
   }
   function get(name) {
     try { return JSON.parse(localStorage.getItem('ubi.' + name)) || memory[name]; } catch (e) { return memory[name]; }
   }
   function put(name, value) {
     memory[name] = value;
-    try { localStorage.setItem('ubi.' + name, JSON.stringify(value)); } catch (e) { /* memory has it */ }
+    try { localStorage.setItem('ubi.' + name, JSON.stringify(value)); } catch (e) {}
   }
   function forget() {
-    memory = {}; queue = []; clearTimeout(timer); timer = 0;
-    try { ['client', 'session'].forEach(function (n) { localStorage.removeItem('ubi.' + n); }); } catch (e) { /* none */ }
+    memory = {}; q = []; timer = clearTimeout(timer);
+    try { localStorage.removeItem('ubi.client'); localStorage.removeItem('ubi.session'); } catch (e) {}
   }
   function client() {
     if (!allowed()) { forget(); return ''; }
-    var value = get('client');
-    if (!value) put('client', value = id());
+    var value = get('client') || id();
+    put('client', value);
     return value;
   }
   function session() {
     if (!client()) return '';
     var value = get('session'), now = Date.now();
-    if (!value || now - value.at > settings.session_ms) value = { id: id() };
-    put('session', { id: value.id, at: now });
-    return value.id;
+    value = value && now - value.at < s.session_ms ? value.id : id();
+    put('session', { id: value, at: now });
+    return value;
   }
   function track(action, what) {
     if (!client()) return '';
-    var given = what || {}, attributes = { session_id: session() }, event = {
+    var attributes = {}, event = {
       event_id: id(), action_name: action, client_id: client(), session_id: session(),
-      timestamp: new Date().toISOString(), event_attributes: attributes
+      application: s.application, timestamp: new Date().toISOString(), event_attributes: attributes
     };
-    if (settings.application) event.application = settings.application;
-    Object.keys(given).forEach(function (name) {
-      var value = given[name];
+    Object.entries(what || {}).forEach(([name, value]) => {
       if (value == null || value === '') return;
-      if (name === 'object_id' || name === 'object_id_field') {
-        (attributes.object = attributes.object || {})[name] = String(value);
-      } else if (name === 'position') attributes.position = { ordinal: Number(value) };
-      else if (/^(query_id|user_query|message|message_type|application)$/.test(name)) event[name] = String(value);
+      if (/^object_id/.test(name)) (attributes.object = attributes.object || {})[name] = '' + value;
+      else if (name == 'position') attributes.position = { ordinal: +value };
+      else if (/^(query_id|user_query|message|message_type)$/.test(name)) event[name] = '' + value;
       else attributes[name] = value;
     });
-    queue.push(event);
-    queue.splice(0, queue.length - settings.most);
-    if (queue.length >= settings.batch) flush();
-    else timer = timer || setTimeout(flush, settings.wait_ms);
+    q.push(event);
+    q = q.slice(-s.most);
+    q.length < s.batch ? later(s.wait_ms) : flush();
     return event.event_id;
   }
+  function later(ms) { timer = timer || setTimeout(flush, ms); }
   function flush() {
-    clearTimeout(timer); timer = 0;
+    timer = clearTimeout(timer);
     if (!allowed()) return forget();
-    while (queue.length) {
-      var some = queue.splice(0, settings.batch);
-      send(some.map(function (e) { return JSON.stringify(e); }).join('\n') + '\n', some);
-    }
+    while (q.length) send(q.splice(0, s.batch));
   }
-  function send(body, events) {
-    try { if (navigator.sendBeacon && navigator.sendBeacon(settings.endpoint, body)) return; } catch (e) { /* fetch */ }
-    function again() { queue = events.concat(queue).slice(-settings.most); timer = timer || setTimeout(flush, 10000); }
-    fetch(settings.endpoint, { method: 'POST', body: body, keepalive: body.length < 60000, mode: 'cors' })
-      .then(function (answer) { if (answer.status === 429 || answer.status > 499) again(); }, again);
+  function send(events) {
+    var body = events.map(e => JSON.stringify(e)).join('\n');
+    try { if (n.sendBeacon(s.endpoint, body)) return; } catch (e) {}
+    function again() { q = events.concat(q).slice(-s.most); later(1e4); }
+    fetch(s.endpoint, { method: 'POST', body: body, keepalive: true }).then(
+      answer => { if (answer.status == 429 || answer.status > 499) again(); }, again);
   }
-  function read(element) {
-    var what = {};
-    for (var at = element; at && at.attributes; at = at.parentElement)
-      for (var i = 0, all = at.attributes; i < all.length; i++) {
-        var name = /^data-ubi-(.+)/.exec(all[i].name);
-        name = name && name[1].replace(/-/g, '_');
-        if (name && !/^(click|view)$/.test(name) && !(name in what)) what[name] = all[i].value;
-      }
-    return what;
+  // An element says itself what its own attributes leave out, else the nearest around it.
+  function act(element, kind) {
+    var what = {}, at = element;
+    for (; at; at = at.parentElement) Array.from(at.attributes).forEach(each => {
+      var name = each.name.slice(9).replace(/-/g, '_');
+      if (/^data-ubi-(?!click$|view$)/.test(each.name) && !(name in what)) what[name] = each.value;
+    });
+    track(element.getAttribute('data-ubi-' + kind) || kind, what);
   }
-  function act(element, kind) { return track(element.getAttribute('data-ubi-' + kind) || kind, read(element)); }
   function watch() {
-    d.querySelectorAll('[data-ubi-view]').forEach(function (element) {
-      if (watched.has(element)) return;
-      watched.add(element);
-      if (observer) observer.observe(element);
+    d.querySelectorAll('[data-ubi-view]').forEach(element => {
+      if (o && !timers.has(element)) { timers.set(element, 0); o.observe(element); }
     });
   }
-  d.addEventListener('click', function (e) {
+  d.addEventListener('click', e => {
     var element = e.target.closest && e.target.closest('[data-ubi-click]');
     if (element) act(element, 'click');
   }, true);
-  if (w.IntersectionObserver) observer = new IntersectionObserver(function (entries) {
-    entries.forEach(function (entry) {
-      clearTimeout(seen.get(entry.target));
-      if (entry.isIntersecting) seen.set(entry.target, setTimeout(function () {
-        observer.unobserve(entry.target);
-        act(entry.target, 'view');
-      }, settings.view_ms));
+  if (w.IntersectionObserver) o = new IntersectionObserver(entries => {
+    entries.forEach(entry => {
+      var element = entry.target;
+      clearTimeout(timers.get(element));
+      if (entry.isIntersecting) timers.set(element, setTimeout(() => {
+        o.unobserve(element);
+        act(element, 'view');
+      }, s.view_ms));
     });
   }, { threshold: 0.5 });
-  d.addEventListener('visibilitychange', function () { if (d.visibilityState === 'hidden') flush(); });
+  d.addEventListener('visibilitychange', () => d.hidden && flush());
   w.addEventListener('pagehide', flush);
-  function start() {
-    watch();
-    new MutationObserver(watch).observe(d.documentElement, { childList: true, subtree: true });
-  }
-  d.readyState === 'loading' ? d.addEventListener('DOMContentLoaded', start) : start();
-
+  new MutationObserver(watch).observe(d, { childList: true, subtree: true });
+  watch();
   w.ubi = {
-    configure: function (given) { Object.assign(settings, given); return w.ubi; },
+    configure: given => Object.assign(s, given),
     track: track, flush: flush, forget: forget, client_id: client, session_id: session
   };
-})(window, document);
+})(window, document, navigator);
