@@ -6,7 +6,7 @@ import atexit
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 from threading import Lock
 from typing import Any
 from urllib.parse import quote
@@ -16,11 +16,14 @@ from flask import Flask
 from middleware.admin import add_error_pages, make_blueprint
 from middleware.ads.server import AdServer
 from middleware.behaviour.event_check import EventCheck
+from middleware.behaviour.record import Record
 from middleware.behaviour.sink import EventSink, open_sink
+from middleware.behaviour.ubi_searches import Keep, UbiSearches
 from middleware.cluster import Cluster
 from middleware.config import FeatureFields, ModelSettings, Settings
 from middleware.errors import UpstreamError
 from middleware.experiments.assign import resolve
+from middleware.first_stage import FirstStage
 from middleware.front import Front
 from middleware.fusions import Fusion
 from middleware.message import Request
@@ -55,6 +58,7 @@ from middleware.web.ads import make_ads_blueprint
 from middleware.web.events import make_events_blueprint
 from middleware.web.explain import make_explain_blueprint
 from middleware.web.recommend import make_recommend_blueprint
+from middleware.web.ubi import make_ubi_blueprint
 
 _MAX_PROFILE_BYTES = 16 * 1024 * 1024
 _OWN_TIMEOUT_MS = 5000
@@ -69,11 +73,12 @@ def create_app(
     upstream: Upstream | None = None,
     cluster: Cluster | None = None,
     make_engine: Callable[[ModelSettings], Engine] | None = None,
+    keep_query: Keep | None = None,
 ) -> Front:
     """The WSGI application for checked `settings`; models begin to load at once, in threads of their own.
 
-    `upstream`, `cluster` and `make_engine` are the seams through which tests bring theirs; an `upstream` brought
-    without a `cluster` is not asked what it is.
+    `upstream`, `cluster`, `make_engine` and `keep_query` are the seams through which tests bring theirs; an `upstream`
+    brought without a `cluster` is not asked what it is.
     """
     given = upstream
     impatient = upstream or _make_impatient_upstream(settings)
@@ -87,26 +92,35 @@ def create_app(
     fusions = ServedFusions(settings, metrics)
     _follow_aliases([*models.values(), *fusions.served.values()])
     vectors = _make_vector_readers(settings, fusions, make_fetch(impatient), metrics)
-    profiles = _make_profile_reader(settings, impatient, vectors) if settings.profiles.enabled else None
+    identity = open_identity(settings.privacy)
+    profiles = _make_profile_reader(settings, impatient, vectors, identity) if settings.profiles.enabled else None
     second_stage = SecondStage(settings, models, vectors)
     sink = _open_sink(settings, given, metrics) if settings.events.enabled or settings.ads.index else None
     ads = _make_ad_server(settings, make_fetch(impatient), sink) if sink and settings.ads.index else None
     proxy = SearchProxy(settings, upstream, cluster, second_stage, profiles, metrics, fusions, ads)
+    searches = UbiSearches(
+        settings,
+        proxy,
+        FirstStage(upstream, settings.server),
+        identity.hash,
+        keep_query or (_make_keep(settings, sink) if sink and settings.events.enabled else None),
+        lambda: cluster.product.distribution == "opensearch",
+    )
     flask = Flask("middleware")
     flask.json.sort_keys = False  # type: ignore[attr-defined]
     flask.register_blueprint(make_blueprint(settings, models, fusions, metrics, cluster, sink))
+    flask.register_blueprint(make_explain_blueprint(settings, proxy, models, make_fetch(impatient)))
+    flask.register_blueprint(make_ubi_blueprint())
+    if sink is not None and settings.events.enabled:
+        flask.register_blueprint(make_events_blueprint(settings, sink, _make_check(settings, identity), metrics))
     if ads is not None:
         flask.register_blueprint(make_ads_blueprint(ads))
-    if sink is not None and settings.events.enabled:
-        flask.register_blueprint(make_events_blueprint(settings, sink, _make_check(settings), metrics))
     if settings.recommend.enabled:
-        reranking = Reranking(settings, second_stage, fusions)
-        sources = _make_sources(settings, impatient)
+        sources, reranking = _make_sources(settings, impatient), Reranking(settings, second_stage, fusions)
         recommender = Recommender(settings, upstream, reranking, profiles, sources)
         flask.register_blueprint(make_recommend_blueprint(settings, recommender))
-    flask.register_blueprint(make_explain_blueprint(settings, proxy, models, make_fetch(impatient)))
     add_error_pages(flask)
-    return Front(cluster.with_each(proxy), cluster.with_each(upstream.forward), flask)
+    return Front(cluster.with_each(searches), cluster.with_each(upstream.forward), flask)
 
 
 def _serve_models(
@@ -182,26 +196,29 @@ def _make_ad_server(settings: Settings, fetch: Fetch, sink: EventSink) -> AdServ
     return ads
 
 
-def _make_check(settings: Settings) -> EventCheck:
-    """The key behind the users' hashes is opened, or made, with the first event: who collects none needs none."""
-
-    @cache
-    def identity() -> Identity:
-        return open_identity(settings.privacy)
-
+def _make_check(settings: Settings, identity: Identity) -> EventCheck:
     events = settings.events
-    index = settings.profiles.events_index
-    return EventCheck(index, lambda name: identity().hash(name), events.max_future_s, events.max_event_bytes)
+    return EventCheck(settings.profiles.events_index, identity.hash, events.max_future_s, events.max_event_bytes)
 
 
-def _make_profile_reader(settings: Settings, upstream: Upstream, vectors: Mapping[str, VectorReader]) -> ProfileReader:
+def _make_keep(settings: Settings, sink: EventSink) -> Keep:
+    """Searches are recorded without waiting for the disk; where there is no room, the sink counts them as lost."""
+
+    def keep(id: str, document: Mapping[str, Any]) -> None:
+        sink.put_soon([Record(settings.events.queries_index, id, document)])
+
+    return keep
+
+
+def _make_profile_reader(
+    settings: Settings, upstream: Upstream, vectors: Mapping[str, VectorReader], identity: Identity
+) -> ProfileReader:
     name = settings.profiles.products_index
     products, source = settings.indices.get(name), None
     fields = products.features if products else FeatureFields()
     if products and products.vectors and name in vectors:
         template = parse_template(products.vectors.template or products.template)
         source = VectorSource(vectors[name], template, products.max_field_chars)
-    identity = open_identity(settings.privacy)
     reader = ProfileReader(settings.profiles, fields, make_fetch(upstream), identity=identity, vectors=source)
     atexit.register(reader.close)
     return reader

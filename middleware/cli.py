@@ -13,6 +13,7 @@ from rich.console import Console
 from middleware import __version__
 from middleware.catalog.commands import app as bootstrap_app
 from middleware.catalog.demo.commands import write_catalog
+from middleware.catalog.events_commands import app as events_app
 from middleware.catalog.vector_commands import app as vectors_app
 from middleware.demo.commands import demo
 from middleware.errors import ConfigError, MiddlewareError
@@ -40,6 +41,7 @@ app.add_typer(vectors_app, name="vectors")
 app.add_typer(classify_app, name="classify")
 app.add_typer(profiles_app, name="profiles")
 app.add_typer(recommend_app, name="recommend")
+app.add_typer(events_app, name="events")
 train_app.command("fusion")(train_fusion)
 app.add_typer(train_app, name="train")
 app.command()(demo)

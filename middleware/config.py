@@ -26,6 +26,7 @@ from middleware.config_profiles import ProfileSettings as ProfileSettings
 from middleware.config_recommend import RecommendSettings as RecommendSettings
 from middleware.config_remote import RemoteSettings
 from middleware.config_section import Positive, Section
+from middleware.config_ubi import UbiSettings
 from middleware.config_variants import VariantSettings, Weight
 from middleware.config_vectors import VectorSettings
 from middleware.errors import ConfigError, RegistryError
@@ -243,6 +244,7 @@ class Settings(BaseSettings):
     profiles: ProfileSettings = ProfileSettings()
     privacy: PrivacySettings = PrivacySettings()
     ads: AdSettings = AdSettings()
+    ubi: UbiSettings = UbiSettings()
     events: EventSettings = EventSettings()
     recommend: RecommendSettings = RecommendSettings()
     rankings: RankingSettings = RankingSettings()

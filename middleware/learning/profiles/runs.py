@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from middleware.behaviour.noise import names_a_bot
 from middleware.durable_files import flush_tree, unfinished_beside
-from middleware.learning.groups.behaviour_log import is_bot
 from middleware.learning.profiles.sources import FIRST_S, RawEvent
 from middleware.personalization.events import parse_event
 from middleware.personalization.identity import PREFIX, Identity
@@ -75,7 +75,7 @@ class Codec:
                 self.dropped["of actions without a weight"] += 1
             elif not FIRST_S <= event.timestamp_s <= self.until_s:
                 self.dropped["at an impossible time"] += 1
-            elif is_bot(document):  # type: ignore[arg-type]  # what could be parsed is a mapping
+            elif names_a_bot(document):
                 self.dropped["of robots by their browser"] += 1
             else:
                 target = self.objects.get(event.object_id)
