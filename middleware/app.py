@@ -23,7 +23,9 @@ from middleware.fusions import Fusion
 from middleware.message import Request
 from middleware.model_fit import misfits
 from middleware.observability import Metrics
+from middleware.personalization.identity import open_identity
 from middleware.personalization.store import Fetch, ProfileReader
+from middleware.privacy.keeping import Keeping
 from middleware.proxy import SearchProxy
 from middleware.registry_manifest import Manifest
 from middleware.registry_reference import is_reference
@@ -38,6 +40,7 @@ from middleware.rerank.vector_reader import VectorReader
 from middleware.second_stage import SecondStage
 from middleware.served_fusions import ServedFusion, ServedFusions
 from middleware.upstream import Upstream, read_all
+from middleware.web.profiles import make_profiles_blueprint
 
 _MAX_PROFILE_BYTES = 16 * 1024 * 1024
 _OWN_TIMEOUT_MS = 5000
@@ -61,7 +64,7 @@ def create_app(
     impatient = upstream or _make_impatient_upstream(settings)
     cluster = cluster or Cluster(None if upstream else impatient.forward)
     if upstream is None:
-        upstream = Upstream(settings.upstream)
+        upstream = Upstream(settings.upstream, settings.headers.withheld)
         upstream.call_when_back(cluster.look_again)
     cluster.look_again()
     metrics = Metrics()
@@ -70,11 +73,15 @@ def create_app(
     _follow_aliases([*models.values(), *fusions.served.values()])
     profiles = _make_profile_reader(settings, impatient) if settings.profiles.enabled else None
     vectors = _make_vector_readers(settings, fusions, make_fetch(impatient), metrics)
+    identity = open_identity(settings.privacy)
     second_stage = SecondStage(settings, models, vectors)
-    proxy = SearchProxy(settings, upstream, cluster, second_stage, profiles, metrics, fusions)
+    proxy = SearchProxy(settings, upstream, cluster, second_stage, profiles, metrics, fusions, identity)
     flask = Flask("middleware")
     flask.json.sort_keys = False  # type: ignore[attr-defined]
     flask.register_blueprint(make_blueprint(settings, proxy, models, fusions, metrics, cluster))
+    if settings.privacy.endpoints:
+        keeping = Keeping(forget=(*([profiles.forget] if profiles else []), second_stage.forget))
+        flask.register_blueprint(make_profiles_blueprint(settings, upstream, identity, keeping))
     add_error_pages(flask)
     return Front(cluster.with_each(proxy), cluster.with_each(upstream.forward), flask)
 
@@ -131,7 +138,7 @@ def _for_servers(model: ModelSettings, budget_ms: int) -> ModelSettings:
 def _make_impatient_upstream(settings: Settings) -> Upstream:
     """For requests of our own: connections that give up soon, as a silent node must not hold up profile readers."""
     patience = min(_OWN_TIMEOUT_MS, settings.upstream.read_timeout_ms)
-    return Upstream(settings.upstream.model_copy(update={"read_timeout_ms": patience}))
+    return Upstream(settings.upstream.model_copy(update={"read_timeout_ms": patience}), settings.headers.withheld)
 
 
 def _make_profile_reader(settings: Settings, upstream: Upstream) -> ProfileReader:

@@ -13,6 +13,7 @@ from rich.console import Console
 from middleware import __version__
 from middleware.catalog.commands import app as bootstrap_app
 from middleware.catalog.demo.commands import write_catalog
+from middleware.catalog.privacy_commands import app as privacy_app
 from middleware.catalog.vector_commands import app as vectors_app
 from middleware.demo.commands import demo
 from middleware.errors import ConfigError, MiddlewareError
@@ -33,6 +34,7 @@ app = typer.Typer(
 app.add_typer(bootstrap_app, name="bootstrap")
 app.add_typer(node_app, name="node")
 app.add_typer(models_app, name="models")
+app.add_typer(privacy_app, name="privacy")
 app.add_typer(vectors_app, name="vectors")
 train_app.command("fusion")(train_fusion)
 app.add_typer(train_app, name="train")

@@ -36,6 +36,7 @@ class _Flight:
     user_id: str
     headers: Mapping[str, str]
     now: float
+    epoch: int = 0
     landing: Future[Profile | None] = field(default_factory=Future)
 
 
@@ -68,6 +69,7 @@ class ProfileReader:
         self._lock = Lock()
         self._flights: dict[bytes, _Flight] = {}
         self._queued = 0
+        self._epoch = 0
         self._closed = False
         self._next_warning = -float("inf")
 
@@ -85,6 +87,12 @@ class ProfileReader:
             self._land(flight, None)
         return flight.landing
 
+    def forget(self) -> None:
+        """Forget all profiles, and what is still being read: somebody's was erased."""
+        with self._lock:
+            self._epoch += 1
+            self._cache.clear()
+
     def close(self) -> None:
         """Take no more background reads; those not started yet end with None, those running end by themselves."""
         with self._lock:
@@ -97,7 +105,9 @@ class ProfileReader:
     def _board(self, user_id: str, headers: Mapping[str, str], now: float | None) -> tuple[_Flight, bool]:
         """The flight that answers this read, and whether it is the caller's to fly."""
         user_id = user_id.strip()
-        flight = _Flight(_cache_key(user_id, headers), user_id, dict(headers), time.time() if now is None else now)
+        flight = _Flight(
+            _cache_key(user_id, headers), user_id, dict(headers), time.time() if now is None else now, self._epoch
+        )
         # A running future cannot be cancelled: one caller that gives up must not take it from the others.
         flight.landing.set_running_or_notify_cancel()
         with self._lock:
@@ -139,7 +149,7 @@ class ProfileReader:
 
     def _land(self, flight: _Flight, profile: Profile | None, ttl_s: float = 0.0) -> None:
         with self._lock:
-            if ttl_s > 0:
+            if ttl_s > 0 and flight.epoch == self._epoch:
                 self._cache.put(flight.key, profile, ttl_s)
             is_open = self._flights.get(flight.key) is flight
             if is_open:
