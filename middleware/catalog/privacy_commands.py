@@ -134,7 +134,8 @@ def _authorization(user: str | None, password: str | None, api_key: str | None) 
     if api_key:
         return {"Authorization": f"ApiKey {api_key}"}
     if user:
-        return {"Authorization": f"Basic {b64encode(f'{user}:{password or ""}'.encode()).decode()}"}
+        pair = f"{user}:{password or ''}".encode()
+        return {"Authorization": f"Basic {b64encode(pair).decode()}"}
     return {}
 
 
