@@ -6,7 +6,7 @@ import atexit
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from threading import Lock
 from typing import Any
 from urllib.parse import quote
@@ -14,6 +14,8 @@ from urllib.parse import quote
 from flask import Flask
 
 from middleware.admin import add_error_pages, make_blueprint
+from middleware.behaviour.event_check import EventCheck
+from middleware.behaviour.sink import EventSink, open_sink
 from middleware.cluster import Cluster
 from middleware.config import FeatureFields, ModelSettings, Settings
 from middleware.errors import UpstreamError
@@ -23,7 +25,7 @@ from middleware.fusions import Fusion
 from middleware.message import Request
 from middleware.model_fit import misfits
 from middleware.observability import Metrics
-from middleware.personalization.identity import open_identity
+from middleware.personalization.identity import Identity, open_identity
 from middleware.personalization.store import Fetch, ProfileReader
 from middleware.privacy.keeping import Keeping
 from middleware.proxy import SearchProxy
@@ -40,6 +42,7 @@ from middleware.rerank.vector_reader import VectorReader
 from middleware.second_stage import SecondStage
 from middleware.served_fusions import ServedFusion, ServedFusions
 from middleware.upstream import Upstream, read_all
+from middleware.web.events import make_events_blueprint
 from middleware.web.profiles import make_profiles_blueprint
 
 _MAX_PROFILE_BYTES = 16 * 1024 * 1024
@@ -61,6 +64,7 @@ def create_app(
     `upstream`, `cluster` and `make_engine` are the seams through which tests bring theirs; an `upstream` brought
     without a `cluster` is not asked what it is.
     """
+    given = upstream
     impatient = upstream or _make_impatient_upstream(settings)
     cluster = cluster or Cluster(None if upstream else impatient.forward)
     if upstream is None:
@@ -78,9 +82,13 @@ def create_app(
     proxy = SearchProxy(settings, upstream, cluster, second_stage, profiles, metrics, fusions, identity)
     flask = Flask("middleware")
     flask.json.sort_keys = False  # type: ignore[attr-defined]
-    flask.register_blueprint(make_blueprint(settings, proxy, models, fusions, metrics, cluster))
+    sink = _open_sink(settings, given, metrics) if settings.events.enabled else None
+    flask.register_blueprint(make_blueprint(settings, proxy, models, fusions, metrics, cluster, sink))
+    if sink is not None:
+        flask.register_blueprint(make_events_blueprint(settings, sink, _make_check(settings), metrics))
     if settings.privacy.endpoints:
-        keeping = Keeping(forget=(*([profiles.forget] if profiles else []), second_stage.forget))
+        forget = (*([profiles.forget] if profiles else []), second_stage.forget)
+        keeping = Keeping({"spool": sink} if sink else {}, forget)
         flask.register_blueprint(make_profiles_blueprint(settings, upstream, identity, keeping))
     add_error_pages(flask)
     return Front(cluster.with_each(proxy), cluster.with_each(upstream.forward), flask)
@@ -139,6 +147,28 @@ def _make_impatient_upstream(settings: Settings) -> Upstream:
     """For requests of our own: connections that give up soon, as a silent node must not hold up profile readers."""
     patience = min(_OWN_TIMEOUT_MS, settings.upstream.read_timeout_ms)
     return Upstream(settings.upstream.model_copy(update={"read_timeout_ms": patience}), settings.headers.withheld)
+
+
+def _open_sink(settings: Settings, upstream: Upstream | None, metrics: Metrics) -> EventSink:
+    if upstream is None:
+        patience = min(settings.events.timeout_ms, settings.upstream.read_timeout_ms)
+        upstream = Upstream(settings.upstream.model_copy(update={"read_timeout_ms": patience, "pool_size": 2}))
+    sink = open_sink(settings, upstream, metrics)
+    sink.start()
+    atexit.register(sink.close)
+    return sink
+
+
+def _make_check(settings: Settings) -> EventCheck:
+    """The key behind the users' hashes is opened, or made, with the first event: who collects none needs none."""
+
+    @cache
+    def identity() -> Identity:
+        return open_identity(settings.privacy)
+
+    events = settings.events
+    index = settings.profiles.events_index
+    return EventCheck(index, lambda name: identity().hash(name), events.max_future_s, events.max_event_bytes)
 
 
 def _make_profile_reader(settings: Settings, upstream: Upstream) -> ProfileReader:
