@@ -6,7 +6,7 @@ import atexit
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 from threading import Lock
 from typing import Any
 from urllib.parse import quote
@@ -26,6 +26,7 @@ from middleware.message import Request
 from middleware.model_fit import misfits
 from middleware.observability import Metrics
 from middleware.personalization.identity import Identity, open_identity
+from middleware.personalization.products import VectorSource
 from middleware.personalization.store import Fetch, ProfileReader
 from middleware.privacy.keeping import Keeping
 from middleware.proxy import SearchProxy
@@ -39,6 +40,7 @@ from middleware.rerank.score_memory import ScoreMemory
 from middleware.rerank.served_model import ServedModel
 from middleware.rerank.vector_index import vector_index_name
 from middleware.rerank.vector_reader import VectorReader
+from middleware.search.document import parse_template
 from middleware.second_stage import SecondStage
 from middleware.served_fusions import ServedFusion, ServedFusions
 from middleware.upstream import Upstream, read_all
@@ -75,9 +77,9 @@ def create_app(
     models = _serve_models(settings, make_engine or make_engine_maker(settings, metrics), metrics)
     fusions = ServedFusions(settings, metrics)
     _follow_aliases([*models.values(), *fusions.served.values()])
-    profiles = _make_profile_reader(settings, impatient) if settings.profiles.enabled else None
     vectors = _make_vector_readers(settings, fusions, make_fetch(impatient), metrics)
     identity = open_identity(settings.privacy)
+    profiles = _make_profile_reader(settings, impatient, vectors, identity) if settings.profiles.enabled else None
     second_stage = SecondStage(settings, models, vectors)
     proxy = SearchProxy(settings, upstream, cluster, second_stage, profiles, metrics, fusions, identity)
     flask = Flask("middleware")
@@ -85,9 +87,11 @@ def create_app(
     sink = _open_sink(settings, given, metrics) if settings.events.enabled else None
     flask.register_blueprint(make_blueprint(settings, proxy, models, fusions, metrics, cluster, sink))
     if sink is not None:
-        flask.register_blueprint(make_events_blueprint(settings, sink, _make_check(settings), metrics))
+        limits = settings.events
+        check = EventCheck(settings.profiles.events_index, identity.hash, limits.max_future_s, limits.max_event_bytes)
+        flask.register_blueprint(make_events_blueprint(settings, sink, check, metrics))
     if settings.privacy.endpoints:
-        forget = (*([profiles.forget] if profiles else []), second_stage.forget)
+        forget = (*([profiles.forget] if profiles else []), lambda _: second_stage.forget())
         keeping = Keeping({"spool": sink} if sink else {}, forget)
         flask.register_blueprint(make_profiles_blueprint(settings, upstream, identity, keeping))
     add_error_pages(flask)
@@ -159,22 +163,16 @@ def _open_sink(settings: Settings, upstream: Upstream | None, metrics: Metrics) 
     return sink
 
 
-def _make_check(settings: Settings) -> EventCheck:
-    """The key behind the users' hashes is opened, or made, with the first event: who collects none needs none."""
-
-    @cache
-    def identity() -> Identity:
-        return open_identity(settings.privacy)
-
-    events = settings.events
-    index = settings.profiles.events_index
-    return EventCheck(index, lambda name: identity().hash(name), events.max_future_s, events.max_event_bytes)
-
-
-def _make_profile_reader(settings: Settings, upstream: Upstream) -> ProfileReader:
-    products = settings.indices.get(settings.profiles.products_index)
+def _make_profile_reader(
+    settings: Settings, upstream: Upstream, vectors: Mapping[str, VectorReader], identity: Identity
+) -> ProfileReader:
+    name = settings.profiles.products_index
+    products, source = settings.indices.get(name), None
     fields = products.features if products else FeatureFields()
-    reader = ProfileReader(settings.profiles, fields, make_fetch(upstream))
+    if products and products.vectors and name in vectors:
+        template = parse_template(products.vectors.template or products.template)
+        source = VectorSource(vectors[name], template, products.max_field_chars)
+    reader = ProfileReader(settings.profiles, fields, make_fetch(upstream), identity=identity, vectors=source)
     atexit.register(reader.close)
     return reader
 
@@ -182,7 +180,7 @@ def _make_profile_reader(settings: Settings, upstream: Upstream) -> ProfileReade
 def _make_vector_readers(
     settings: Settings, fusions: Mapping[str, Fusion | None], fetch: Fetch, metrics: Metrics
 ) -> dict[str, VectorReader]:
-    """For each section with vectors that some variant wants; sections with one encoder share it.
+    """For each section with vectors that some variant or a profile wants; sections with one encoder share it.
 
     A fusion model behind an alias may come to want them, whatever it reads now.
     """
@@ -195,7 +193,8 @@ def _make_vector_readers(
     may_want = any(is_reference(variant.fusion or "") for variant in settings.variants.values())
     readers = {}
     for name, section in settings.indices.items():
-        wanted = may_want or any(
+        is_profiled = settings.profiles.enabled and name == settings.profiles.products_index
+        wanted = (may_want or is_profiled) or any(
             resolve(variant, section, settings, fusions).wants_vectors for variant in settings.variants
         )
         if section.vectors is not None and wanted:

@@ -30,9 +30,11 @@ class ProfileSettings(Section):
     )
     session_minutes: Positive = Field(30, description="What a user did in so many minutes is the session.")
     budget_ms: Positive = Field(150, description="A profile not there by then is left out of this search.")
-    cache_ttl_s: Positive = Field(30, description="How long a stored profile, and products, are remembered.")
+    cache_ttl_s: Positive = Field(30, description="How long a stored profile is remembered.")
     fresh_ttl_s: Annotated[float, Field(gt=0)] = Field(
         1.0, description="How long a user's newest events are remembered: behind a click a search is at most so old."
     )
-    statistics_ttl_s: Positive = Field(300, description="How long statistics of clusters are remembered.")
+    statistics_ttl_s: Positive = Field(
+        300, description="How long statistics of clusters, and products, are remembered."
+    )
     cache_size: Positive = Field(10_000, description="Profiles, and products, remembered at once.")

@@ -52,6 +52,12 @@ class TtlLruCache(Generic[K, V]):
             self._put(key, value, ttl_s)
             return value
 
+    def drop(self, is_dropped: Callable[[K], bool]) -> None:
+        """Forget what is kept under the keys that this says yes to; looks at every key."""
+        with self._lock:
+            for key in [key for key in self._entries if is_dropped(key)]:
+                del self._entries[key]
+
     def _put(self, key: K, value: V, ttl_s: float) -> None:
         self._entries[key] = (self._clock() + ttl_s, value)
         self._entries.move_to_end(key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,8 +36,16 @@ class Delivery:
     """One per process. `start` it, `wake` it after each append; `stop` tries once more to send what is there."""
 
     def __init__(
-        self, spool: Spool, writer: ClusterWriter, letters: DeadLetters, settings: EventSettings, watch: EventWatch
+        self,
+        spool: Spool,
+        writer: ClusterWriter,
+        letters: DeadLetters,
+        settings: EventSettings,
+        watch: EventWatch,
+        is_erased: Callable[[Record], bool] = lambda _: False,
     ) -> None:
+        """`is_erased`: whether a record's user was erased after it was made; then it goes nowhere."""
+        self._is_erased = is_erased
         self._spool = spool
         self._writer = writer
         self._letters = letters
@@ -146,6 +154,7 @@ class Delivery:
         damaged = sum(not line.is_blank for line in batch) - len(records)
         if damaged:
             _log.error("%d damaged lines in the spool were passed over", damaged)
+        records = [(line, record) for line, record in records if not self._is_erased(record)]
         if not records:
             return
         outcomes = self._writer.write([record for _, record in records])

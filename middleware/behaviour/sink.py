@@ -21,6 +21,8 @@ from middleware.behaviour.watch import EventWatch
 from middleware.config import Settings, cache_dir
 from middleware.errors import ConfigError, Rejected
 from middleware.mapping_folder import find_mappings
+from middleware.privacy.archive import Archive
+from middleware.privacy.tombstones import Erasures
 from middleware.upstream import Upstream
 
 Listener = Callable[[Sequence[Record]], None]
@@ -119,7 +121,8 @@ def open_sink(settings: Settings, upstream: Upstream, watch: EventWatch) -> Even
         events.queries_index: _read_body("ubi_queries"),
     }
     writer = ClusterWriter(upstream, events.authorization, bodies)
-    return EventSink(spool, letters, Delivery(spool, writer, letters, events, watch), watch)
+    erasures = Erasures(lambda: Archive(upstream, events.authorization()), settings.privacy.erasures_index)
+    return EventSink(spool, letters, Delivery(spool, writer, letters, events, watch, erasures.cover), watch)
 
 
 def _read_body(name: str) -> Mapping[str, Any]:

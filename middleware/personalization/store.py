@@ -5,23 +5,24 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Lock
 
 from middleware.config import FeatureFields, ProfileSettings
 from middleware.errors import MiddlewareError
-from middleware.personalization.fields import HitFields
-from middleware.personalization.lookup import events_body, products_bodies, read_events, read_products
-from middleware.personalization.profiles import Profile, profile_of
-from middleware.personalization.state import EMPTY, Product, fold
+from middleware.personalization.events import parse_event
+from middleware.personalization.identity import Identity
+from middleware.personalization.loading import ProfileLoader, Wanted
+from middleware.personalization.lookup import Fetch as Fetch
+from middleware.personalization.newest import NewestEvents
+from middleware.personalization.products import VectorSource
+from middleware.personalization.profiles import Profile
+from middleware.personalization.state import ProfileState
 from middleware.ttl_cache import TtlLruCache
 
 logger = logging.getLogger(__name__)
-
-Fetch = Callable[[str, Mapping[str, object], Mapping[str, str]], Mapping[str, object]]
-"""Search seam: (index, body, the client's headers) -> Elasticsearch's answer; raises UpstreamError."""
 
 # Long enough to spare a failing cluster, short enough to have the profile back with the next page.
 FAILURE_TTL_S = 1.0
@@ -30,22 +31,31 @@ SECONDS_BETWEEN_WARNINGS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class _Flight:
-    """One read under way, shared by all who ask for the same user meanwhile."""
+    """One read under way, shared by all who ask for the same user meanwhile and know of the same events.
 
-    key: bytes
-    user_id: str
+    `key`: (hash, digest of the credentials); `stamp`: of the events accepted by this process until it began.
+    """
+
+    key: tuple[str, bytes]
+    stamp: int
+    name: str
     headers: Mapping[str, str]
     now: float
-    epoch: int = 0
     landing: Future[Profile | None] = field(default_factory=Future)
+
+    @property
+    def place(self) -> tuple[str, bytes, int]:
+        """Among the flights under way."""
+        return (*self.key, self.stamp)
 
 
 class ProfileReader:
-    """Reads profiles from the events and products indices; one per process, thread-safe.
+    """Reads profiles from the profiles, events and products indices; one per process, thread-safe.
 
-    A user without usable events has no profile (None), and so has one whose read fails: that is logged at most once
-    a minute and never raised. Profiles are remembered per user and credentials, so a client never gets what only
-    another client may read.
+    A user of whom nothing can be said has no profile (None), and so has one whose read fails: that is logged at most
+    once a minute and never raised. What is remembered is kept under the user's hash and the credentials, so a client
+    never gets what only another client may read: the stored state for `cache_ttl_s`, the profile for `fresh_ttl_s`,
+    unless this process accepts an event of the user, which counts from the next read on.
     """
 
     def __init__(
@@ -54,22 +64,30 @@ class ProfileReader:
         features: FeatureFields,
         fetch: Fetch,
         *,
+        identity: Identity | None = None,
+        vectors: VectorSource | None = None,
         threads: int = 8,
         most_waiting: int = 32,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`threads` reads run at once for `prefetch`, `most_waiting` more may wait; `clock` times cache and log."""
+        """`threads` reads run at once for `prefetch`, `most_waiting` more may wait; `clock` times cache and log.
+
+        `identity`: makes hashes of names; without it a name is its own. `vectors`: of the products.
+        """
         self._settings = settings
-        self._features = features
-        self._fetch = fetch
         self._clock = clock
-        self._cache: TtlLruCache[bytes, Profile | None] = TtlLruCache(settings.cache_size, clock)
+        self._hash: Callable[[str], str] = identity.hash if identity else str.strip
+        self._loader = ProfileLoader(settings, features, fetch, vectors, self._warn, clock)
+        self._bases: TtlLruCache[tuple[str, bytes], ProfileState] = TtlLruCache(settings.cache_size, clock)
+        self._profiles: TtlLruCache[tuple[str, bytes], tuple[int, Profile | None]] = TtlLruCache(
+            settings.cache_size, clock
+        )
+        self._accepted = NewestEvents(settings.cache_size, clock)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="profiles")
         self._room = threads + most_waiting
         self._lock = Lock()
-        self._flights: dict[bytes, _Flight] = {}
+        self._flights: dict[tuple[str, bytes, int], _Flight] = {}
         self._queued = 0
-        self._epoch = 0
         self._closed = False
         self._next_warning = -float("inf")
 
@@ -87,11 +105,24 @@ class ProfileReader:
             self._land(flight, None)
         return flight.landing
 
-    def forget(self) -> None:
-        """Forget all profiles, and what is still being read: somebody's was erased."""
+    def accept(self, events: Iterable[tuple[str, Mapping[str, object]]]) -> None:
+        """Count events that this process has accepted from the next read on: (`_id`, UBI document), users as hashes.
+
+        The index need not show them yet; when it does, they count once all the same.
+        """
+        if self._settings.enabled:
+            parsed = (parse_event(document, event_id) for event_id, document in events)
+            self._accepted.add(event for event in parsed if event is not None and event.event_id)
+
+    def forget(self, user_hash: str) -> None:
+        """Keep nothing of this user; reads under way end with None and leave nothing behind."""
         with self._lock:
-            self._epoch += 1
-            self._cache.clear()
+            flights = [flight for flight in self._flights.values() if flight.key[0] == user_hash]
+        for flight in flights:
+            self._land(flight, None)
+        self._accepted.forget(user_hash)
+        for cache in (self._bases, self._profiles):
+            cache.drop(lambda key: key[0] == user_hash)
 
     def close(self) -> None:
         """Take no more background reads; those not started yet end with None, those running end by themselves."""
@@ -104,18 +135,17 @@ class ProfileReader:
 
     def _board(self, user_id: str, headers: Mapping[str, str], now: float | None) -> tuple[_Flight, bool]:
         """The flight that answers this read, and whether it is the caller's to fly."""
-        user_id = user_id.strip()
-        flight = _Flight(
-            _cache_key(user_id, headers), user_id, dict(headers), time.time() if now is None else now, self._epoch
-        )
+        user_hash = self._hash(user_id)
+        key, stamp = (user_hash, _digest(headers)), self._accepted.of(user_hash)[0]
+        flight = _Flight(key, stamp, user_id.strip(), dict(headers), time.time() if now is None else now)
         # A running future cannot be cancelled: one caller that gives up must not take it from the others.
         flight.landing.set_running_or_notify_cancel()
         with self._lock:
-            known = self._cache.get(flight.key) if self._settings.enabled and user_id else (None,)
-            if known is None:
-                shared = self._flights.setdefault(flight.key, flight)
+            known = self._profiles.get(key) if self._settings.enabled and user_hash else ((stamp, None),)
+            if known is None or known[0][0] != stamp:
+                shared = self._flights.setdefault(flight.place, flight)
                 return shared, shared is flight
-        flight.landing.set_result(known[0])
+        flight.landing.set_result(known[0][1])
         return flight, False
 
     def _queue(self, flight: _Flight) -> bool:
@@ -137,38 +167,39 @@ class ProfileReader:
                 self._queued -= 1
 
     def _fly(self, flight: _Flight) -> None:
-        profile: Profile | None = None
-        ttl_s = min(FAILURE_TTL_S, self._settings.cache_ttl_s)
+        read: tuple[ProfileState | None, Profile | None] | None = None
         try:
-            profile = self._load(flight)
-            ttl_s = float(self._settings.cache_ttl_s)
+            read = self._loader.load(self._wanted(flight))
         except Exception as error:  # noqa: BLE001 - a profile is optional: no failure here may cost a search its answer
             self._warn(error)
         finally:
-            self._land(flight, profile, ttl_s)
+            self._land(flight, read, min(FAILURE_TTL_S, self._settings.fresh_ttl_s))
 
-    def _land(self, flight: _Flight, profile: Profile | None, ttl_s: float = 0.0) -> None:
+    def _wanted(self, flight: _Flight) -> Wanted:
+        user_hash, who = flight.key
+        base = self._bases.get(flight.key)
+        names = tuple(dict.fromkeys((user_hash, flight.name)))
+        accepted = self._accepted.of(user_hash)[1]
+        return Wanted(names, flight.headers, who, base[0] if base else None, accepted, flight.now)
+
+    def _land(
+        self, flight: _Flight, read: tuple[ProfileState | None, Profile | None] | None, failure_ttl_s: float = 0.0
+    ) -> None:
+        """End a flight, unless it has ended: then nothing of it is remembered."""
+        profile = read[1] if read else None
         with self._lock:
-            if ttl_s > 0 and flight.epoch == self._epoch:
-                self._cache.put(flight.key, profile, ttl_s)
-            is_open = self._flights.get(flight.key) is flight
-            if is_open:
-                del self._flights[flight.key]
+            is_open = self._flights.get(flight.place) is flight
+            if not is_open:
+                return
+            del self._flights[flight.place]
+            if read is not None:
+                if read[0] is not None:
+                    self._bases.put(flight.key, read[0], self._settings.cache_ttl_s)
+                self._profiles.put(flight.key, (flight.stamp, profile), self._settings.fresh_ttl_s)
+            elif failure_ttl_s > 0:
+                self._profiles.put(flight.key, (flight.stamp, None), failure_ttl_s)
         # Outside the lock: a callback on the future may ask for the next profile.
-        if is_open:
-            flight.landing.set_result(profile)
-
-    def _load(self, flight: _Flight) -> Profile | None:
-        settings, features = self._settings, self._features
-        answer = self._fetch(settings.events_index, events_body(flight.user_id, settings), flight.headers)
-        events = read_events(answer, flight.user_id)
-        products: dict[str, HitFields] = {}
-        for body in products_bodies((event.object_id for event in events), settings, features):
-            products |= read_products(self._fetch(settings.products_index, body, flight.headers), settings, features)
-        known = {object_id: Product(fields) for object_id, fields in products.items()}
-        state = fold(EMPTY, events, known, settings, flight.now)
-        profile = profile_of(state, settings=settings, now=flight.now)
-        return profile if profile.weight > 0 else None
+        flight.landing.set_result(profile)
 
     def _warn(self, error: Exception) -> None:
         with self._lock:
@@ -180,9 +211,7 @@ class ProfileReader:
         logger.warning("profiles cannot be read, searches go without: %s", error, exc_info=None if expected else error)
 
 
-def _cache_key(user_id: str, headers: Mapping[str, str]) -> bytes:
-    """A digest: keys of one small size, and no credentials kept in memory."""
+def _digest(headers: Mapping[str, str]) -> bytes:
+    """Of the credentials: keys of one small size, and no credentials kept in memory."""
     credentials = "".join(value for name, value in headers.items() if name.lower() == "authorization")
-    digest = hashlib.blake2b(user_id.encode("utf-8", "surrogatepass"), digest_size=16)
-    digest.update(b"\0" + credentials.encode("utf-8", "surrogatepass"))
-    return digest.digest()
+    return hashlib.blake2b(credentials.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -53,13 +53,10 @@ def personal_places(settings: Settings) -> tuple[Place, ...]:
     """
     return (
         Place("events", settings.profiles.events_index, "timestamp"),
-        Place("queries", QUERIES_INDEX, "timestamp"),
+        Place("queries", settings.events.queries_index, "timestamp"),
         Place("exposures", settings.privacy.exposures_index, "timestamp"),
         Place("profiles", settings.profiles.index, "updated_at"),
     )
-
-
-QUERIES_INDEX = "ubi_queries"
 
 
 def documents_query(person: Person) -> Body:

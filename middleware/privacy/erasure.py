@@ -46,7 +46,8 @@ def erase(
     for place in personal_places(settings):
         documents[place.index] = documents.get(place.index, 0) + _erase_in(archive, place, person)
     for forget in keeping.forget:
-        forget()
+        for name in person.hashes:
+            forget(name)
     return Erasure(person.hash, at, documents, records)
 
 

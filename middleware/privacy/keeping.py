@@ -30,7 +30,7 @@ class Keeper(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Keeping:
-    """All of it in this process: `on_disk` by what it is called; `forget` empties a memory of ours."""
+    """All of it in this process: `on_disk` by what it is called; `forget` clears a memory of ours of a hash."""
 
     on_disk: Mapping[str, Keeper] = field(default_factory=dict)
-    forget: Sequence[Callable[[], None]] = ()
+    forget: Sequence[Callable[[str], None]] = ()

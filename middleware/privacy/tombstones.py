@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from middleware.errors import MiddlewareError
+from middleware.personalization.events import read_timestamp
 from middleware.privacy.archive import Archive
 from middleware.privacy.documents import Person
+from middleware.privacy.keeping import KeptRecord
 
 _BODY: Mapping[str, Any] = {
     "settings": {"number_of_shards": 1, "auto_expand_replicas": "0-1"},
@@ -46,15 +48,26 @@ class Erasures:
     """
 
     def __init__(
-        self, archive: Archive, index: str, most_age_s: float = 5.0, clock: Callable[[], float] = time.monotonic
+        self,
+        open_archive: Callable[[], Archive],
+        index: str,
+        most_age_s: float = 5.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._archive = archive
+        self._open_archive = open_archive
         self._index = index
         self._most_age_s = most_age_s
         self._clock = clock
         self._lock = threading.Lock()
         self._known: dict[str, float] = {}
         self._next_look = -float("inf")
+
+    def cover(self, record: KeptRecord) -> bool:
+        """As `covers`, for a record on its way to the cluster."""
+        document = record.document
+        moment = read_timestamp(document.get("timestamp"))
+        names = {document.get("client_id"), document.get("user_id")}
+        return moment is not None and any(isinstance(name, str) and self.covers(name, moment) for name in names)
 
     def covers(self, client_hash: str, timestamp_s: float) -> bool:
         """Whether something that this user did at this moment (seconds since 1970) was erased since."""
@@ -67,6 +80,6 @@ class Erasures:
     def _look(self) -> None:
         since = max((int(moment * 1000) - _OVERLAP_MS for moment in self._known.values()), default=0)
         try:
-            self._known |= read_erasures(self._archive, self._index, since)
-        except MiddlewareError as error:
+            self._known |= read_erasures(self._open_archive(), self._index, since)
+        except (MiddlewareError, OSError) as error:  # a file with our credentials may be gone
             _log.warning("erasures cannot be read, those known before count: %s", error)

@@ -112,6 +112,21 @@ class VectorReader:
         self._closed.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
+    def read_packed(self, texts: Sequence[str], headers: Mapping[str, str]) -> tuple[str, Sequence[str | None]] | None:
+        """The encoder's revision, and of each text the packed vector or None, read in this thread.
+
+        None where the encoder is not there. `headers` are the client's credentials.
+        """
+        encoder = self._encoder
+        if encoder is None or self._closed.is_set():
+            return None
+        keys = [vector_key(encoder.revision, text) for text in texts]
+        found, missing = self._look_up(keys)
+        who = hashlib.blake2b(repr(sorted(headers.items())).encode(), digest_size=16).digest()
+        if missing and self._failed.get(who) is None:
+            found |= self._read(missing, headers, who)
+        return encoder.revision, [found.get(key) for key in keys]
+
     @property
     def ready(self) -> bool:
         """Whether the encoder is loaded."""

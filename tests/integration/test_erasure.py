@@ -105,7 +105,7 @@ def shop(engine_url, start_proxy_process, tiny_model_folder, tmp_path_factory) -
             "products_index": "era-products",
             "budget_ms": 30_000,
         },
-        #EVENTS        "events": {"queries_index": "era-queries"},
+        "events": {"queries_index": "era-queries"},
         "privacy": {
             "key": KEY,
             "old_keys": [OLD_KEY],

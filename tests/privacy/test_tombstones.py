@@ -23,7 +23,7 @@ class FakeArchive:
 def test_what_was_done_before_an_erasure_is_covered_and_what_came_after_is_not():
     archive = FakeArchive()
     archive.buried["u1.a"] = 5_000_000
-    erasures = Erasures(archive, "erasures")
+    erasures = Erasures(lambda: archive, "erasures")
     assert erasures.covers("u1.a", 4999.0)
     assert erasures.covers("u1.a", 5000.0)
     assert not erasures.covers("u1.a", 5000.1)
@@ -34,7 +34,7 @@ def test_what_was_done_before_an_erasure_is_covered_and_what_came_after_is_not()
 def test_new_erasures_are_seen_after_a_while_and_only_new_ones_are_asked_for():
     archive, now = FakeArchive(), [0.0]
     archive.buried["u1.a"] = 5_000_000
-    erasures = Erasures(archive, "erasures", most_age_s=5, clock=lambda: now[0])
+    erasures = Erasures(lambda: archive, "erasures", most_age_s=5, clock=lambda: now[0])
     assert not erasures.covers("u1.b", 1.0)
     archive.buried["u1.b"] = 6_000_000
     now[0] = 4.9
@@ -47,7 +47,7 @@ def test_new_erasures_are_seen_after_a_while_and_only_new_ones_are_asked_for():
 def test_while_the_cluster_is_away_those_known_count(caplog):
     archive, now = FakeArchive(), [0.0]
     archive.buried["u1.a"] = 5_000_000
-    erasures = Erasures(archive, "erasures", clock=lambda: now[0])
+    erasures = Erasures(lambda: archive, "erasures", clock=lambda: now[0])
     assert erasures.covers("u1.a", 1.0)
     archive.is_away, now[0] = True, 60.0
     assert erasures.covers("u1.a", 1.0)

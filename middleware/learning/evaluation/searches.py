@@ -21,6 +21,7 @@ from middleware.experiments.assign import resolve
 from middleware.learning.cascade.make import start_engine
 from middleware.learning.shop import PLACEHOLDER, Shop, section_of
 from middleware.learning.shop_vectors import open_vectors
+from middleware.personalization.identity import open_identity
 from middleware.personalization.store import ProfileReader
 from middleware.ranking import Scored, make_ranking
 from middleware.search.document import read_values
@@ -224,7 +225,9 @@ def _reader(stack: ExitStack, shop: Shop, user: str | None) -> Reader:
         found: Mapping[str, object] = _search(shop, index, body)
         return found
 
-    profiles = ProfileReader(settings.profiles, products.features if products else FeatureFields(), fetch)
+    identity = open_identity(settings.privacy)
+    fields = products.features if products else FeatureFields()
+    profiles = ProfileReader(settings.profiles, fields, fetch, identity=identity)
     stack.callback(profiles.close)
     future = profiles.prefetch(user, {})
     if future.result() is None:
