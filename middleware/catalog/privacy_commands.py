@@ -7,6 +7,7 @@ import sys
 import time
 from base64 import b64encode
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -44,6 +45,8 @@ def purge_old(
 
     17 3 * * *  ES_RERANK_API_KEY=… es-rerank privacy purge --config /etc/rerank.yml
     """
+    from middleware.behaviour.dead_letters import DeadLetters
+    from middleware.behaviour.sink import spool_root
     from middleware.privacy.retention import purge
 
     chosen = _open(config, user, password, api_key)
@@ -56,6 +59,10 @@ def purge_old(
             bar.update(task, description=f"{what}: {counts[what]}")
 
         done = purge(chosen.archive, chosen.settings, time.time(), dry_run=dry_run, progress=show)
+    if not dry_run:
+        letters = DeadLetters(spool_root(chosen.settings), chosen.settings.events.dead_letters_max_bytes)
+        oldest = datetime.now(UTC).date() - timedelta(days=chosen.settings.privacy.retention_days)
+        done["days of refused events on this host"] = letters.purge(oldest)
     for what, count in done.items():
         typer.echo(f"{count} {what} {'would go' if dry_run else 'removed'}")
 
@@ -119,13 +126,17 @@ class _Chosen:
 
 
 def _open(config: Path, user: str | None, password: str | None, api_key: str | None) -> _Chosen:
+    from middleware.behaviour.sink import open_sink
     from middleware.config import load_settings
+    from middleware.observability import Metrics
     from middleware.privacy.archive import Archive
     from middleware.privacy.keeping import Keeping
     from middleware.upstream import Upstream
 
     settings = load_settings(config)
-    return _Chosen(settings, Archive(Upstream(settings.upstream), _authorization(user, password, api_key)), Keeping())
+    upstream = Upstream(settings.upstream)
+    archive = Archive(upstream, _authorization(user, password, api_key))
+    return _Chosen(settings, archive, Keeping({"spool": open_sink(settings, upstream, Metrics())}))
 
 
 def _authorization(user: str | None, password: str | None, api_key: str | None) -> dict[str, str]:

@@ -62,6 +62,11 @@ class Erasures:
         self._known: dict[str, float] = {}
         self._next_look = -float("inf")
 
+    def look_again(self) -> None:
+        """Read them with the next question: somebody has been erased."""
+        with self._lock:
+            self._next_look = -float("inf")
+
     def cover(self, record: KeptRecord) -> bool:
         """As `covers`, for a record on its way to the cluster."""
         document = record.document

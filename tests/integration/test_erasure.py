@@ -8,12 +8,13 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 import yaml
-from conftest import REPO
+from conftest import REPO, wait_until
 from http_call import Answer, call, fill
 
 from middleware.config import ProfileSettings
@@ -65,7 +66,8 @@ class Shop:
 
 def act(client: str, number: int, at_ms: float, action: str = "purchase") -> dict:
     attributes = {"object": {"object_id": str(number)}, "position": {"ordinal": 1}}
-    return {"client_id": client, "action_name": action, "timestamp": int(at_ms), "event_attributes": attributes}
+    at = datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")
+    return {"client_id": client, "action_name": action, "timestamp": at, "event_attributes": attributes}
 
 
 def lines(*documents: tuple[str | None, dict]) -> list[dict]:
@@ -267,6 +269,39 @@ def test_purge_removes_what_is_old_and_what_came_late_for_the_erased(shop):
 def test_the_command_erases_as_the_address_does(shop):
     assert "1 erased from era-events" in shop.run("erase", NAME, "--yes")
     assert not shop.user().json["found"]
+
+
+def post_event(shop: Shop, at_ms: float, **headers: str) -> Answer:
+    sent = {key.replace("_", "-"): value for key, value in headers.items()}
+    return call(f"{shop.url}/_rerank/events", act(NAME, 3, at_ms), sent)
+
+
+def events_kept(shop: Shop) -> int:
+    return int(shop.user().json["events"]["total"]["value"])
+
+
+def test_without_consent_no_event_is_kept(shop):
+    shop.user(method="DELETE")
+    for refusal in ("none", "perhaps"):
+        assert post_event(shop, time.time() * 1000, X_Rerank_Consent=refusal).status == 202
+    assert not shop.user().json["found"]
+    assert traces_on_disk(shop) == []
+    assert post_event(shop, time.time() * 1000, X_Rerank_Consent="all").status == 202
+    wait_until(lambda: events_kept(shop) == 1, 20, "the event with consent is written")
+
+
+def test_events_that_wait_are_erased_and_those_that_come_late_are_not_written(shop):
+    made = time.time() * 1000
+    assert post_event(shop, made).status == 202
+    assert shop.user(method="DELETE").status == 200
+    assert traces_on_disk(shop) == []
+    assert post_event(shop, made - 1000).status == 202, "sent before the erasure by some other machine's clock"
+    assert post_event(shop, time.time() * 1000 + 5).status == 202
+    wait_until(lambda: events_kept(shop) == 1, 20, "the event after the erasure is written")
+    wait_until(lambda: traces_on_disk(shop) == [], 20, "the spool is empty")
+    (kept,) = shop.user().json["events"]["hits"]
+    assert kept["_source"]["client_id"] == HASH
+    assert not [text for text in everything_in(shop.node) if NAME in text.replace(NEIGHBOUR, "")]
 
 
 def test_a_name_is_not_in_the_metrics_nor_in_the_log(shop):
