@@ -17,7 +17,7 @@ from middleware.admin import add_error_pages, make_blueprint
 from middleware.ads.server import AdServer
 from middleware.behaviour.event_check import EventCheck
 from middleware.behaviour.record import Record
-from middleware.behaviour.sink import EventSink, open_sink
+from middleware.behaviour.sink import EventSink, Listener, open_sink
 from middleware.behaviour.ubi_searches import Keep, UbiSearches
 from middleware.cluster import Cluster
 from middleware.config import FeatureFields, ModelSettings, Settings
@@ -32,6 +32,7 @@ from middleware.observability import Metrics
 from middleware.personalization.identity import Identity, open_identity
 from middleware.personalization.products import VectorSource
 from middleware.personalization.store import Fetch, ProfileReader
+from middleware.privacy.keeping import Keeping
 from middleware.proxy import SearchProxy
 from middleware.recommend.catalogue_reader import CatalogueReader
 from middleware.recommend.index import recommend_index_name
@@ -57,6 +58,7 @@ from middleware.upstream import Upstream, read_all
 from middleware.web.ads import make_ads_blueprint
 from middleware.web.events import make_events_blueprint
 from middleware.web.explain import make_explain_blueprint
+from middleware.web.profiles import make_profiles_blueprint
 from middleware.web.recommend import make_recommend_blueprint
 from middleware.web.ubi import make_ubi_blueprint
 
@@ -84,7 +86,7 @@ def create_app(
     impatient = upstream or _make_impatient_upstream(settings)
     cluster = cluster or Cluster(None if upstream else impatient.forward)
     if upstream is None:
-        upstream = Upstream(settings.upstream)
+        upstream = Upstream(settings.upstream, settings.headers.withheld)
         upstream.call_when_back(cluster.look_again)
     cluster.look_again()
     metrics = Metrics()
@@ -96,8 +98,10 @@ def create_app(
     profiles = _make_profile_reader(settings, impatient, vectors, identity) if settings.profiles.enabled else None
     second_stage = SecondStage(settings, models, vectors)
     sink = _open_sink(settings, given, metrics) if settings.events.enabled or settings.ads.index else None
+    if sink is not None and profiles is not None:
+        sink.on_accepted.append(_make_listener(settings, profiles))
     ads = _make_ad_server(settings, make_fetch(impatient), sink) if sink and settings.ads.index else None
-    proxy = SearchProxy(settings, upstream, cluster, second_stage, profiles, metrics, fusions, ads)
+    proxy = SearchProxy(settings, upstream, cluster, second_stage, profiles, metrics, fusions, identity, ads)
     searches = UbiSearches(
         settings,
         proxy,
@@ -119,6 +123,11 @@ def create_app(
         sources, reranking = _make_sources(settings, impatient), Reranking(settings, second_stage, fusions)
         recommender = Recommender(settings, upstream, reranking, profiles, sources)
         flask.register_blueprint(make_recommend_blueprint(settings, recommender))
+    if settings.privacy.endpoints:
+        forget: list[Callable[[str], None]] = [lambda _: second_stage.forget()]
+        forget += [each.forget for each in (profiles, ads) if each is not None]
+        keeping = Keeping({"spool": sink} if sink else {}, forget)
+        flask.register_blueprint(make_profiles_blueprint(settings, upstream, identity, keeping))
     add_error_pages(flask)
     return Front(cluster.with_each(searches), cluster.with_each(upstream.forward), flask)
 
@@ -175,7 +184,7 @@ def _for_servers(model: ModelSettings, budget_ms: int) -> ModelSettings:
 def _make_impatient_upstream(settings: Settings) -> Upstream:
     """For requests of our own: connections that give up soon, as a silent node must not hold up profile readers."""
     patience = min(_OWN_TIMEOUT_MS, settings.upstream.read_timeout_ms)
-    return Upstream(settings.upstream.model_copy(update={"read_timeout_ms": patience}))
+    return Upstream(settings.upstream.model_copy(update={"read_timeout_ms": patience}), settings.headers.withheld)
 
 
 def _open_sink(settings: Settings, upstream: Upstream | None, metrics: Metrics) -> EventSink:
@@ -186,6 +195,16 @@ def _open_sink(settings: Settings, upstream: Upstream | None, metrics: Metrics) 
     sink.start()
     atexit.register(sink.close)
     return sink
+
+
+def _make_listener(settings: Settings, profiles: ProfileReader) -> Listener:
+    """Events that this process took count in the next search, before the index shows them."""
+    index = settings.profiles.events_index
+
+    def listen(records: Sequence[Record]) -> None:
+        profiles.accept((record.id, record.document) for record in records if record.index == index)
+
+    return listen
 
 
 def _make_ad_server(settings: Settings, fetch: Fetch, sink: EventSink) -> AdServer:

@@ -14,6 +14,7 @@ from middleware import __version__
 from middleware.catalog.commands import app as bootstrap_app
 from middleware.catalog.demo.commands import write_catalog
 from middleware.catalog.events_commands import app as events_app
+from middleware.catalog.privacy_commands import app as privacy_app
 from middleware.catalog.vector_commands import app as vectors_app
 from middleware.demo.commands import demo
 from middleware.errors import ConfigError, MiddlewareError
@@ -37,6 +38,7 @@ app = typer.Typer(
 app.add_typer(bootstrap_app, name="bootstrap")
 app.add_typer(node_app, name="node")
 app.add_typer(models_app, name="models")
+app.add_typer(privacy_app, name="privacy")
 app.add_typer(vectors_app, name="vectors")
 app.add_typer(classify_app, name="classify")
 app.add_typer(profiles_app, name="profiles")

@@ -48,8 +48,11 @@ class HeaderSettings(Section):
     )
     user: str = Field("X-Rerank-User", description="Whose profile to use; also the unit of the A/B split.")
     consent: str = Field(
-        "X-Rerank-Consent", description="none: this user has no profile, and no event of theirs is kept."
+        "X-Rerank-Consent",
+        description="none: no profile of this user is read, and nothing of theirs is kept. all: as without the header. "
+        "Whatever else stands there counts as none.",
     )
+    admin_token: str = Field("X-Rerank-Admin-Token", description="The secret of privacy.admin_token.")
     budget_ms: str = Field("X-Rerank-Budget-Ms", description="Budget of this search's second stage.")
     reason: str = Field("X-Rerank-Reason", description="Why a search was skipped or fell back.")
     variant: str = Field("X-Rerank-Variant", description="The variant that answered.")
@@ -61,6 +64,11 @@ class HeaderSettings(Section):
     depth: str = Field("X-Rerank-Depth", description="How many of them the cross-encoder read.")
     sponsored: str = Field("X-Rerank-Sponsored", description="Places of the page's sponsored hits, from 1.")
     candidates: str = Field("X-Rerank-Candidates", description="Where recommendations came from.")
+
+    @property
+    def withheld(self) -> tuple[str, ...]:
+        """Those that the cluster does not get: they are about a person, or a secret of ours."""
+        return (self.user, self.consent, self.admin_token)
 
     @field_validator("*")
     @classmethod

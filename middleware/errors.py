@@ -64,6 +64,22 @@ class AccessDenied(MiddlewareError):
     error_type = "security_exception"
 
 
+class NotAuthenticated(AccessDenied):
+    """The caller has not said who it is: 401."""
+
+    status = 401
+
+
+class ClusterRefused(MiddlewareError):
+    """The cluster refused what we asked in a caller's name: with its own status, which says what the caller may not."""
+
+    error_type = "cluster_refused_exception"
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
 class ContentTooLarge(RequestError):
     """The client sent more at once than we take: 413."""
 

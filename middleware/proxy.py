@@ -18,8 +18,10 @@ from middleware.first_stage import FirstStage, Recall, encoded_like, format_of
 from middleware.fusions import Fusion
 from middleware.message import Request, Response
 from middleware.observability import Metrics
+from middleware.personalization.identity import Identity
 from middleware.personalization.store import ProfileReader
 from middleware.planning import PassThrough, Planner, Planning, without_own_syntax
+from middleware.privacy.consent import may_be_known
 from middleware.ranking import Scored, make_ranking
 from middleware.search.compression import TooLarge
 from middleware.search.hits import SearchResponse
@@ -79,6 +81,7 @@ class SearchProxy:
         profiles: ProfileReader | None,
         metrics: Metrics,
         fusions: Mapping[str, Fusion | None],
+        identity: Identity,
         ads: AdServer | None = None,
     ) -> None:
         self._settings = settings
@@ -88,6 +91,7 @@ class SearchProxy:
         self._planner = Planner(settings, self._first_stage, cluster, fusions)
         self._second_stage = second_stage
         self._profiles = profiles
+        self._identity = identity
         self._metrics = metrics
         self._ads = ads
 
@@ -133,11 +137,13 @@ class SearchProxy:
     def _reader(self, request: Request) -> Reader:
         user = (request.header(self._settings.headers.user) or "").strip()
         credentials = authorization(request)
+        if not user or not may_be_known(request.headers, self._settings.headers):
+            return Reader(credentials=credentials)
+        client_id = self._identity.hash(user)
         if self._ads is not None:
-            self._ads.prepare(user or None)
-        if self._profiles is None or not user:
-            return Reader(user or None, credentials=credentials)
-        return Reader(user, self._profiles.prefetch(user, credentials), credentials)
+            self._ads.prepare(client_id)
+        profile = self._profiles.prefetch(user, credentials) if self._profiles else None
+        return Reader(client_id, profile, credentials)
 
     def _recall(self, request: Request, planning: Planning) -> Recall | Response:
         """All windows from Elasticsearch; where it refuses, its answer to the client's own request instead."""

@@ -61,6 +61,10 @@ class SecondStage:
         self._vectors = vectors or {}
         self._remembered: TtlLruCache[bytes, Scored] = TtlLruCache(settings.rankings.size)
 
+    def forget(self) -> None:
+        """Forget all rankings: one of them may be made of a profile that was erased."""
+        self._remembered.clear()
+
     def rerank(
         self, searches: Sequence[tuple[Plan, SearchResponse]], reader: Reader, budget_ms: float
     ) -> list[Outcome]:

@@ -38,6 +38,11 @@ class TtlLruCache(Generic[K, V]):
         with self._lock:
             self._put(key, value, ttl_s)
 
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._entries.clear()
+
     def put_first(self, key: K, value: V, ttl_s: float) -> V:
         """Remember `value` unless another is remembered; returns the one that is, so that all who ask agree."""
         with self._lock:

@@ -36,11 +36,16 @@ class Delivery:
     """One per process. `start` it, `wake` it after each append; `stop` tries once more to send what is there."""
 
     def __init__(
-        self, spool: Spool, writer: ClusterWriter, letters: DeadLetters, settings: EventSettings, watch: EventWatch
+        self,
+        spool: Spool,
+        writer: ClusterWriter,
+        letters: DeadLetters,
+        settings: EventSettings,
+        watch: EventWatch,
+        is_erased: Callable[[Record], bool] = lambda _: False,
     ) -> None:
-        self.is_erased: Callable[[Record], bool] = lambda _record: False
-        """Whether a record is of somebody who has been erased since: then it is not written. Called before each
-        `_bulk`, since it may come late from a process that was killed, or from another host."""
+        """`is_erased`: whether a record's user was erased after it was made; then it goes nowhere."""
+        self._is_erased = is_erased
         self._spool = spool
         self._writer = writer
         self._letters = letters
@@ -149,7 +154,7 @@ class Delivery:
         damaged = sum(not line.is_blank for line in batch) - len(records)
         if damaged:
             _log.error("%d damaged lines in the spool were passed over", damaged)
-        records = [(line, record) for line, record in records if not self.is_erased(record)]
+        records = [(line, record) for line, record in records if not self._is_erased(record)]
         if not records:
             return
         outcomes = self._writer.write([record for _, record in records])

@@ -10,6 +10,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from middleware.behaviour.cluster_writer import ClusterWriter
@@ -21,6 +22,8 @@ from middleware.behaviour.watch import EventWatch
 from middleware.config import Settings, cache_dir
 from middleware.errors import ConfigError, Rejected
 from middleware.mapping_folder import find_mappings
+from middleware.privacy.archive import Archive
+from middleware.privacy.tombstones import Erasures
 from middleware.upstream import Upstream
 
 Listener = Callable[[Sequence[Record]], None]
@@ -39,7 +42,15 @@ class SinkStatus:
 class EventSink:
     """One per process, thread-safe. `on_accepted`: called with each batch of `put` once it is safe, in its thread."""
 
-    def __init__(self, spool: Spool, letters: DeadLetters, delivery: Delivery, watch: EventWatch) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        letters: DeadLetters,
+        delivery: Delivery,
+        watch: EventWatch,
+        erasures: Erasures | None = None,
+    ) -> None:
+        self._erasures = erasures
         self._spool = spool
         self._letters = letters
         self._delivery = delivery
@@ -49,10 +60,6 @@ class EventSink:
     def start(self) -> None:
         """Begin to write in the background, what was left behind included."""
         self._delivery.start()
-
-    def never_write(self, is_erased: Callable[[Record], bool]) -> None:
-        """Have records dropped unwritten that `is_erased` says so of, asked in the background just before writing."""
-        self._delivery.is_erased = is_erased
 
     def put(self, records: Sequence[Record]) -> None:
         """Take records, all or none; on return they are safe on disk.
@@ -83,6 +90,8 @@ class EventSink:
 
         Erase here first and in the cluster second: what was being written meanwhile is there by then.
         """
+        if self._erasures is not None:
+            self._erasures.look_again()
         return self._spool.erase(client_hash) + self._letters.erase(client_hash)
 
     def status(self) -> SinkStatus:
@@ -104,14 +113,16 @@ class EventSink:
                 _log.exception("accepted events could not be told to %s", listener)
 
 
+def spool_root(settings: Settings) -> Path:
+    """The folder of the spool, configured or by default; two clusters' events never meet in one."""
+    name = hashlib.blake2b("\0".join(sorted(settings.upstream.urls)).encode(), digest_size=8).hexdigest()
+    return settings.events.spool or cache_dir() / "events" / name
+
+
 def open_sink(settings: Settings, upstream: Upstream, watch: EventWatch) -> EventSink:
     """The sink as configured, not started. Raises ConfigError where the configured spool cannot be made."""
-    events = settings.events
-    root = events.spool
-    if root is None:  # two clusters' events never meet in one folder
-        name = hashlib.blake2b("\0".join(sorted(settings.upstream.urls)).encode(), digest_size=8).hexdigest()
-        root = cache_dir() / "events" / name
-    else:
+    events, root = settings.events, spool_root(settings)
+    if events.spool is not None:
         try:
             root.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
@@ -124,7 +135,8 @@ def open_sink(settings: Settings, upstream: Upstream, watch: EventWatch) -> Even
         settings.ads.impressions_index: _read_body("ad_impressions"),
     }
     writer = ClusterWriter(upstream, events.authorization, bodies)
-    return EventSink(spool, letters, Delivery(spool, writer, letters, events, watch), watch)
+    erasures = Erasures(lambda: Archive(upstream, events.authorization()), settings.privacy.erasures_index)
+    return EventSink(spool, letters, Delivery(spool, writer, letters, events, watch, erasures.cover), watch, erasures)
 
 
 def _read_body(name: str) -> Mapping[str, Any]:

@@ -18,6 +18,7 @@ from middleware.errors import MiddlewareError
 from middleware.experiments.assign import assign
 from middleware.first_stage import encoded_like, format_of
 from middleware.message import Headers, Request, Response
+from middleware.privacy.consent import may_be_known
 from middleware.search.compression import decompress
 from middleware.search.first_stage import is_sent_on
 from middleware.search.formats import Format, read_text, write_text
@@ -133,7 +134,7 @@ class UbiSearches:
         return replace(request, headers=(*kept, (name, value)))
 
     def _consents(self, request: Request) -> bool:
-        return (request.header(self._settings.headers.consent) or "").strip().lower() != "none"
+        return may_be_known(request.headers, self._settings.headers)
 
     def _finish(self, request: Request, asked: _Asked, response: Response) -> Response:
         """The answer with its ids, and the record of it; one that we cannot read stays as it is."""

@@ -16,6 +16,7 @@ from middleware.behaviour.watch import EventWatch
 from middleware.config import Settings
 from middleware.errors import AccessDenied, ContentTooLarge, MiddlewareError, Rejected, RequestError
 from middleware.front import OURS, read_request
+from middleware.privacy.consent import may_be_known
 from middleware.search.compression import TooLarge, decompress
 from middleware.search.json_text import Unreadable
 
@@ -32,7 +33,7 @@ def make_events_blueprint(settings: Settings, sink: EventSink, check: EventCheck
     def collect() -> tuple[Response, int]:
         started = time.monotonic()
         _check_origin(limits.allow_origins)
-        if not _may_be_known(request.headers.getlist(headers.consent)):
+        if not may_be_known(read_request(request.environ).headers, headers):
             return jsonify(took=0, errors=False, consent=_NONE, items=[]), 202
         user = request.headers.get(headers.user)
         now = time.time()

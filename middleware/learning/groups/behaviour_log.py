@@ -202,4 +202,3 @@ def _position(document: Mapping[str, Any]) -> int | None:
     position = attributes.get("position") if isinstance(attributes, Mapping) else None
     ordinal = position.get("ordinal") if isinstance(position, Mapping) else None
     return ordinal if isinstance(ordinal, int) and not isinstance(ordinal, bool) and ordinal >= 0 else None
-

@@ -11,7 +11,7 @@ import shutil
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
@@ -69,7 +69,7 @@ class Codec:
         rows = []
         for event_id, document in events:
             event = parse_event(document)
-            if event is None:
+            if event is None or not isinstance(document, Mapping):
                 self.dropped["without a client, an action, an object or a time"] += 1
             elif event.action_name not in numbers:
                 self.dropped["of actions without a weight"] += 1
