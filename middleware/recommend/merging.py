@@ -7,17 +7,21 @@ alone count, since a cosine, a likelihood ratio and a share of users have no sca
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import repeat
 
 RANK_CONSTANT = 60
 """Of the paper, where it was found best on four collections and hardly mattered."""
 
 
-def merge_by_rank(lists: Iterable[Sequence[str]]) -> dict[str, float]:
-    """id -> score, best first; equal ones in the order in which the lists first name them."""
+def merge_by_rank(lists: Iterable[Sequence[str]], weights: Iterable[float] | None = None) -> dict[str, float]:
+    """id -> score, best first; equal ones in the order in which the lists first name them.
+
+    `weights`: of each list, what its share of the sum is multiplied by; default: 1.
+    """
     scores: dict[str, float] = {}
-    for ranked in lists:
+    for ranked, weight in zip(lists, repeat(1.0) if weights is None else weights, strict=False):
         for rank, name in enumerate(dict.fromkeys(ranked), start=1):
-            scores[name] = scores.get(name, 0.0) + 1 / (RANK_CONSTANT + rank)
+            scores[name] = scores.get(name, 0.0) + weight / (RANK_CONSTANT + rank)
     return dict(sorted(scores.items(), key=lambda item: -item[1]))
 
 

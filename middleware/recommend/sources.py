@@ -24,6 +24,8 @@ from middleware.search.document import parse_template
 from middleware.search.field_patterns import is_pattern
 
 _RECENT = 10
+# The first of what everybody likes comes behind the 61st of what this user likes, so that it fills up and confirms.
+_POPULAR_WEIGHT = 0.5
 log = logging.getLogger(__name__)
 
 
@@ -68,7 +70,8 @@ class Sources:
         if asked.kind in ("for_you", "popular"):
             lists["popular"] = self._popular(profile, shelf)
         found = {name: products for name, products in lists.items() if products}
-        return Candidates(merge_by_rank(found.values()), tuple(found))
+        weights = [_POPULAR_WEIGHT if name == "popular" else 1.0 for name in found]
+        return Candidates(merge_by_rank(found.values(), weights), tuple(found))
 
     def _similar(self, liked: Mapping[str, Any], shelf: Shelf) -> dict[str, Sequence[str]]:
         """By vectors, or where the product has none, by words."""

@@ -50,6 +50,7 @@ def test_reciprocal_rank_fusion_sums_over_the_lists():
     merged = merge_by_rank([["a", "b"], ["b", "c"]])
     assert list(merged) == ["b", "a", "c"]
     assert merged["b"] == pytest.approx(1 / 61 + 1 / 62)
+    assert list(merge_by_rank([["a"], ["b"]], [0.5, 1.0])) == ["b", "a"]
 
 
 def test_weights_of_several_maps_add_up():

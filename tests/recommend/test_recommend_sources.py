@@ -81,10 +81,11 @@ def test_for_you_merges_vectors_baskets_and_popularity_by_rank():
     )
     found = find("for_you", profile)
     assert found.sources == ("session_vector", "profile_vector", "bought_together", "popular")
-    # near: second by both vectors and in popularity; right: first by the session's, third by the profile's (cosine 0)
-    assert found.scores["near"] == pytest.approx(3 / 62)
+    # near: second by both vectors and, at half weight, in popularity; right: first by the session, third by the other
+    assert found.scores["near"] == pytest.approx(2.5 / 62)
     assert found.scores["right"] == pytest.approx(1 / 61 + 1 / 63)
-    assert found.scores["cable"] == found.scores["x"] == pytest.approx(1 / 61)
+    assert found.scores["cable"] == pytest.approx(1 / 61)
+    assert found.scores["x"] == pytest.approx(0.5 / 61)
     assert next(iter(found.scores)) == "near"
 
 
