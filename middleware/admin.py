@@ -1,33 +1,32 @@
-"""Everything under /_rerank/: health, readiness, metrics, the configuration in force, and explanations."""
+"""Everything under /_rerank/: health, readiness, metrics and the configuration in force."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, Flask, Response, jsonify, request
 
 from middleware import __version__
+from middleware.behaviour.sink import EventSink
 from middleware.cluster import Cluster
 from middleware.config import Settings
 from middleware.errors import MiddlewareError, NotFound
-from middleware.front import OURS, read_request
-from middleware.message import Request
+from middleware.front import OURS
 from middleware.observability import Metrics
-from middleware.proxy import SearchProxy
 from middleware.rerank.served_model import ServedModel
 from middleware.served_fusions import ServedFusion, ServedFusions
 
 
 def make_blueprint(
     settings: Settings,
-    proxy: SearchProxy,
     models: Mapping[str, ServedModel],
     fusions: ServedFusions,
     metrics: Metrics,
     cluster: Cluster,
+    sink: EventSink | None = None,
 ) -> Blueprint:
     """The routes; each answers in Elasticsearch's JSON conventions."""
     ours = Blueprint("rerank", __name__, url_prefix=OURS)
@@ -38,7 +37,8 @@ def make_blueprint(
 
     @ours.get("/health")
     def health() -> Response:
-        return jsonify(status="ok", upstream=cluster.describe())
+        waiting = {"events": asdict(sink.status())} if sink else {}
+        return jsonify(status="ok", upstream=cluster.describe(), **waiting)
 
     @ours.get("/ready")
     def ready() -> tuple[Response, int]:
@@ -59,10 +59,6 @@ def make_blueprint(
         shown = {name: variant.model_dump() for name, variant in settings.variants.items()}
         return jsonify(default=settings.default_variant, split=dict(settings.experiment.split), variants=shown)
 
-    @ours.route("/explain/<path:_target>", methods=["GET", "POST"])
-    def explain(_target: str) -> Response:
-        return jsonify(proxy.explain(_search_behind(read_request(request.environ))))
-
     return ours
 
 
@@ -82,11 +78,6 @@ def add_error_pages(app: Flask) -> None:
         reason = f"[{request.method}] is not allowed at [{request.path}]"
         cause = {"type": "illegal_argument_exception", "reason": reason}
         return jsonify(error={"root_cause": [cause], **cause}, status=405), 405
-
-
-def _search_behind(asked: Request) -> Request:
-    """The search that `/_rerank/explain/{index}/_search` explains."""
-    return replace(asked, target=asked.target.removeprefix(f"{OURS}/explain"))
 
 
 def _told(served: Mapping[str, ServedModel] | Mapping[str, ServedFusion]) -> dict[str, Any]:

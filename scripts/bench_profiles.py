@@ -1,161 +1,143 @@
-"""What a profile costs a search: CPU of our process and wall time added, against a real node of its own.
+#!/usr/bin/env python3
+"""How long profiles take, and how much memory: a log of users with known tastes, built for real.
 
-    python scripts/bench_profiles.py [--engine opensearch] [--searches 400]
-
-Each user has a stored state of 40 events, and 5 events of this session in the index; products have vectors of 384
-dimensions in an index of their own. A search is asked with and without its user's profile in turn, the profile on its
-way while the node searches, as in the proxy. Three cases: `new`: nothing of this user is remembered (products are,
-since users share them); `known`: the stored state is remembered, the newest events are read anew, as for a user who
-searches every few seconds; `again`: the second search within a second.
+Needs a node: `es-rerank node start`, then e.g. `scripts/bench_profiles.py --users 1000000`. The log and the shop are
+invented (products of 20 kinds, vectors about the kind's own direction), so times count, and not what is found, beside
+the number of clusters.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import statistics
+import random
+import resource
+import sys
+import tempfile
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
+from elasticsearch.helpers import bulk
 
-from middleware.app import make_fetch
+from middleware.catalog.bootstrap_patience import Patience
+from middleware.catalog.client import connect
 from middleware.catalog.mapping_files import load_body
-from middleware.config import FeatureFields, ProfileSettings, UpstreamSettings
-from middleware.config_vectors import VectorSettings
-from middleware.message import Request
-from middleware.nodes.launch import start_node
-from middleware.personalization.documents import to_document
-from middleware.personalization.events import Event
-from middleware.personalization.fields import read_hit_fields
-from middleware.personalization.products import VectorSource
-from middleware.personalization.state import EMPTY, Product, fold
-from middleware.personalization.store import ProfileReader
-from middleware.rerank.vector_reader import VectorReader
+from middleware.config import Settings
+from middleware.learning.profiles.build import BuildOptions, build_profiles
+from middleware.learning.profiles.products import VectorsOf
+from middleware.personalization.identity import Identity
 from middleware.rerank.vectors import pack, vector_key
 from middleware.search.document import parse_template
-from middleware.upstream import Upstream, read_all
 
-PRODUCTS, USERS, STORED, SESSION, DIMENSIONS = 2000, 400, 40, 5, 384
-REVISION = "bench@1"
-NAMES = {"index": "profiles", "events_index": "ubi_events", "products_index": "products"}
-SEARCH = {"query": {"match": {"title": "thing"}}, "size": 50}
+KINDS, BRANDS, DIMENSIONS = 20, 200, 384
+INDEX = {kind: f"bench-profiles-{kind}" for kind in ("products", "vectors", "profiles")}
+ACTIONS = ("view",) * 6 + ("click",) * 3 + ("add_to_cart", "purchase")
 
 
-class NoEncoder:
-    """Of queries nothing is asked here."""
-
-    name, revision = "bench", REVISION
-
-    def encode_queries(self, texts: Sequence[str]) -> Any:
-        return np.ones((len(texts), DIMENSIONS), dtype=np.float32)
-
-
-def product(number: int) -> dict[str, Any]:
-    names = {"brand": f"Brand {number % 60}", "category": [f"Part {number % 9}", f"Shelf {number % 70}"]}
-    return {"title": f"thing number {number}", "price": 5.0 + number % 500, **names}
-
-
-def documents(now: float, vectors: Sequence[str]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """(index, _id, document) of all that the node holds."""
-    random = np.random.default_rng(7)
-    folded: dict[str, Product] = {}
-    for number, vector in enumerate(vectors):
-        found = product(number)
-        yield "products", str(number), found
-        yield "vectors", vector_key(REVISION, found["title"]), {"vector": vector, "encoder": REVISION}
-        values = {name: value if isinstance(value, list) else [value] for name, value in found.items()}
-        unit = random.standard_normal(DIMENSIONS).astype(np.float32)
-        folded[str(number)] = Product(read_hit_fields(values, FeatureFields()), unit / np.linalg.norm(unit))
-    for user in range(USERS):
-        picks = [str(pick) for pick in random.integers(PRODUCTS, size=STORED + SESSION)]
-        past = [Event("", "click", pick, now - 86_400 * (1 + at), f"{user}-{at}") for at, pick in enumerate(picks)]
-        state = fold(EMPTY, past[:STORED], folded, ProfileSettings(), now - 3600, REVISION)
-        yield "profiles", f"user-{user}", to_document(state)
-        for at, pick in enumerate(picks[STORED:]):
-            act = {"client_id": f"user-{user}", "action_name": "click", "timestamp": int((now - 60 - at) * 1000)}
-            yield "ubi_events", f"{user}-now-{at}", act | {"event_attributes": {"object": {"object_id": pick}}}
+def write_shop(client: object, products: int) -> None:
+    """Products and their vectors in indices of their own."""
+    draw = np.random.default_rng(1)
+    kinds = draw.normal(0, 1, (KINDS, DIMENSIONS))
+    noise = draw.normal(0, 1, (products, DIMENSIONS))
+    packed = pack((kinds[np.arange(products) % KINDS] + noise).astype(np.float32))
+    for kind in INDEX.values():
+        client.options(ignore_status=404).indices.delete(index=kind)
+    client.indices.create(index=INDEX["vectors"], **load_body("vectors"))
+    documents = (
+        {
+            "_index": INDEX["products"],
+            "_id": str(row),
+            "title": f"product {row}",
+            "brand": f"brand {row * 7 % BRANDS}",
+            "category": [f"kind {row % KINDS}", f"kind {row % KINDS} part {row % 7}"],
+            "price": 5.0 + row % 300,
+        }
+        for row in range(products)
+    )
+    vectors = (
+        {"_index": INDEX["vectors"], "_id": vector_key("bench", f"product {row}"), "vector": each}
+        for row, each in enumerate(packed)
+    )
+    bulk(client, documents, refresh=True)
+    bulk(client, vectors, refresh=True)
 
 
-def fill(upstream: Upstream, now: float) -> None:
-    """Make the indices under our own mappings, and fill them."""
-
-    def send(method: str, path: str, body: bytes) -> None:
-        kind = "application/x-ndjson" if path.startswith("/_bulk") else "application/json"
-        answer = upstream.search(Request(method, path, ()), path, body, {"Content-Type": kind})
-        data = read_all(answer, 1 << 28)
-        if answer.status != 200 or b'"errors":true' in (data or b""):
-            raise SystemExit(f"{path}: {answer.status} {(data or b'')[:500]!r}")
-
-    for name, mapping in (("profiles", "profiles"), ("vectors", "vectors"), ("ubi_events", "ubi_events")):
-        send("PUT", f"/{name}", json.dumps(load_body(mapping)).encode())
-    packed = pack(np.random.default_rng(1).standard_normal((PRODUCTS, DIMENSIONS)).astype(np.float32))
-    lines: list[str] = []
-    for index, document_id, document in documents(now, packed):
-        lines += [json.dumps({"index": {"_index": index, "_id": document_id}}), json.dumps(document)]
-    for start in range(0, len(lines), 1000):
-        send("POST", "/_bulk?refresh=true", "\n".join([*lines[start : start + 1000], ""]).encode())
+def write_log(path: Path, users: int, events: int, products: int, now: float) -> None:
+    """`events` acts in no order of users; every user likes two kinds, and the first products of them most."""
+    draw = random.Random(2)
+    of_kind = products // KINDS
+    with path.open("w") as file:
+        for number in range(events):
+            user = int(users * draw.random() ** 1.3)
+            kind = (user % KINDS, (user // KINDS) % KINDS, draw.randrange(KINDS))[int(3.3 * draw.random() ** 2.5) % 3]
+            product = int(of_kind * draw.random() ** 3) * KINDS + kind
+            at = int((now - draw.expovariate(1 / 40) * 86_400) * 1000)
+            file.write(
+                f'{{"event_id":"e{number}","client_id":"shopper {user}","action_name":"{draw.choice(ACTIONS)}",'
+                f'"timestamp":{at},"event_attributes":{{"object":{{"object_id":"{product}"}}}}}}\n'
+            )
 
 
-def measure(search: Callable[[], object], profile: Callable[[int], Any], rounds: int) -> dict[str, float]:
-    """Medians of what a profile adds to a search, in ms; `profile` starts one and returns its future."""
-    added, waited, cpu = [], [], []
-    for number in range(rounds):
-        plain = [time.perf_counter(), time.process_time()]
-        search()
-        plain = [time.perf_counter() - plain[0], time.process_time() - plain[1]]
-        personal = [time.perf_counter(), time.process_time()]
-        future = profile(number)
-        search()
-        there = time.perf_counter()
-        found = future.result()
-        if found is None or found.events != STORED + SESSION or found.session_vector is None:
-            raise SystemExit(f"not the profile that it should be: {found}")
-        waited.append(time.perf_counter() - there)
-        added.append(time.perf_counter() - personal[0] - plain[0])
-        cpu.append(time.process_time() - personal[1] - plain[1])
-    figures = {"added_ms": added, "waited_ms": waited, "cpu_ms": cpu}
-    return {name: round(statistics.median(values) * 1000, 2) for name, values in figures.items()}
+def watch_memory(stop: threading.Event, peak: list[int]) -> None:
+    """The greatest memory that is the process's own (without files that are mapped), in kB."""
+    while not stop.wait(0.2):
+        fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+        peak[0] = max(peak[0], int(fields["RssAnon"].split()[0]))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--engine", default="elasticsearch", choices=("elasticsearch", "opensearch"))
-    parser.add_argument("--searches", type=int, default=USERS, help=f"of each case, at most {USERS}")
-    options = parser.parse_args()
-    node = start_node(options.engine, heap="512m", die_with_us=True, quiet=True)
-    try:
-        run(node.url, min(options.searches, USERS))
-    finally:
-        node.stop()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--url", default="http://localhost:9200")
+    parser.add_argument("--users", type=int, default=100_000)
+    parser.add_argument("--events", type=int, default=0, help="default: 20 a user")
+    parser.add_argument("--products", type=int, default=20_000)
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "bench-profiles")
+    wanted = parser.parse_args()
+    events = wanted.events or 20 * wanted.users
+    client, now = connect(wanted.url), 1_760_000_000.0
+    wanted.folder.mkdir(parents=True, exist_ok=True)
+    log = wanted.folder / f"log-{wanted.users}-{events}.ndjson"
+    if not log.exists():
+        write_log(log.with_suffix(".unfinished"), wanted.users, events, wanted.products, now)
+        log.with_suffix(".unfinished").rename(log)
+    write_shop(client, wanted.products)
+    print(f"the log has {log.stat().st_size / 1e6:,.0f} MB", flush=True)
+    settings = Settings.model_validate(
+        {
+            "indices": {INDEX["products"]: {"template": "{title}"}},
+            "profiles": {"index": INDEX["profiles"], "products_index": INDEX["products"]},
+        }
+    )
+    started, before, peak, stop = time.monotonic(), [""], [0], threading.Event()
+    threading.Thread(target=watch_memory, args=(stop, peak), daemon=True).start()
 
+    def step(what: str, _done: int, _steps: int) -> None:
+        kind = what.split(":")[0]
+        if kind != before[0]:
+            print(f"{time.monotonic() - started:7.1f} s, {peak[0] / 1e3:5.0f} MB: {kind}", flush=True)
+            before[0] = kind
 
-def run(url: str, rounds: int) -> None:
-    """Fill the node and print a line of JSON for each case."""
-    upstream, now = Upstream(UpstreamSettings(urls=(url,))), time.time()
-    fill(upstream, now)
-    fetch = make_fetch(upstream)
-    vectors = VectorReader("vectors", VectorSettings(), fetch, load=lambda _: NoEncoder())
-    vectors.load()
-    settings = ProfileSettings(**NAMES, fresh_ttl_s=3600.0, cache_ttl_s=3600)
-    source = VectorSource(vectors, parse_template("{title}"), 2000)
-
-    def reader_with(settings: ProfileSettings) -> ProfileReader:
-        return ProfileReader(settings, FeatureFields(), fetch, vectors=source)
-
-    def search() -> object:
-        return fetch("products", SEARCH, {})
-
-    reader, restless = reader_with(settings), reader_with(settings.model_copy(update={"fresh_ttl_s": 1e-9}))
-    for number in range(rounds):  # products and vectors are warm, and so are the node and its connections
-        for each in (reader, restless):
-            each.read(f"user-{number}", {})
-    reader.forget()
-    cases = {"new": reader, "known": restless, "again": reader}
-    for name, each in cases.items():
-        took = measure(search, lambda number, each=each: each.prefetch(f"user-{number}", {}), rounds)
-        print(json.dumps({"case": name, "searches": rounds, **took}))
+    vectors = VectorsOf(INDEX["vectors"], "bench", parse_template("{title}"), 1000)
+    options, key = BuildOptions(log, now=now), Identity(b"of a bench alone, sixteen bytes")
+    report = build_profiles(client, settings, key, vectors, wanted.folder / "work", options, step, Patience(300))
+    stop.set()
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    said = {
+        "users": report.users,
+        "events": report.events,
+        "seconds": round(report.seconds, 1),
+        "peak RSS, MB": round(most),
+        "peak RSS without mapped files, MB": round(peak[0] / 1e3),
+        "disk in between, MB": round(report.disk_bytes / 1e6),
+        "silhouettes": {k: round(value, 3) for k, value in report.silhouettes.items()},
+        "statistics": {each.name: each.users for each in report.statistics},
+        "dropped": dict(report.dropped),
+    }
+    print(json.dumps(said, indent=1))
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ class ShopClient:
 
     def explain(self, text: str, *, size: int = 5, headers: Mapping[str, str] | None = None) -> Mapping[str, Any]:
         """Why the hits stand where they stand."""
-        return self._post(f"/_rerank/explain/{INDEX}/_search", search_body(text, size), headers or {})[0]
+        return self._post(f"/{INDEX}/_rerank/explain?words=false", search_body(text, size), headers or {})[0]
 
     def _post(
         self, path: str, body: Mapping[str, Any], headers: Mapping[str, str]

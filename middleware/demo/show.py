@@ -99,7 +99,7 @@ def show_next_steps(console: Console, url: str, upstream: str, config: str, serv
     lines: Sequence[str] = (
         f"curl -s '{url}/{INDEX}/_search?pretty&filter_path=hits.hits._source.title' {ask}",
         f"curl -s '{url}/{INDEX}/_search?pretty&filter_path=hits.hits._source.title' -H 'X-Rerank: off' {ask}",
-        f"curl -s '{url}/_rerank/explain/{INDEX}/_search' -H 'X-Rerank-User: anna' {ask}",
+        f"curl -s '{url}/{INDEX}/_rerank/explain?user=anna' {ask}",
     )
     console.print()
     console.print("[bold]Try next[/]" if serving else "[bold]Without --once these lines work when pasted[/]")

@@ -57,8 +57,8 @@ def _make_drafts() -> list[Draft]:
         drafts.append(Draft(line, tuple(headers), body))
     ours = (
         "GET /_rerank/health",
-        "GET /_rerank/explain/dif-main/_search?q=phone",
-        "POST /_rerank/explain/dif-main/_search",
+        "GET /dif-main/_rerank/explain?q=phone",
+        "POST /dif-main/_rerank/explain",
     )
     body = b'{"query":{"match":{"title":"phone"}}}'
     for line in ours:

@@ -61,7 +61,7 @@ def malformed(draw: random.Random) -> Case:
         Case("/load-missing/_search", must_be(404), body, JSON),
         Case("/_msearch", must_be(400), b'{"index": "x"}\n{"query": \n', {"Content-Type": "application/x-ndjson"}),
         Case("/_rerank/nothing", must_be(404)),
-        Case(f"/_rerank/explain/{INDEX}/_search", must_be(400), b"{", JSON),
+        Case(f"/{INDEX}/_rerank/explain", must_be(400), b"{", JSON),
     ))  # fmt: skip
 
 
@@ -78,7 +78,7 @@ def explained(draw: random.Random) -> Case:
         else:
             assert reply.status == 400
 
-    return Case(f"/_rerank/explain/{INDEX}/_search", check, json.dumps(query(text, 10)).encode(), JSON)
+    return Case(f"/{INDEX}/_rerank/explain", check, json.dumps(query(text, 10)).encode(), JSON)
 
 
 def looked_at(draw: random.Random) -> Case:

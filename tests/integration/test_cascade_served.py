@@ -131,7 +131,7 @@ def test_pages_agree_and_hold_each_hit_once(proxy, index, upstream_url, size) ->
 
 def explain(proxy, index, variant):
     body = {"query": {"match": {"title": "red phone cable"}}, "size": WINDOW}
-    told = call(f"{proxy.url}/_rerank/explain/{index}/_search", body, {"X-Rerank": variant}).json
+    told = call(f"{proxy.url}/{index}/_rerank/explain", body, {"X-Rerank": variant}).json
     return told, {hit["_id"]: hit["features"] for hit in told["hits"] if hit["read"]}
 
 

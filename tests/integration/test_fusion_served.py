@@ -153,7 +153,7 @@ def test_the_command_counts_compares_and_writes(trained, index) -> None:
 
 def explain(proxy, index, text, variant="default"):
     body = {"query": {"match": {"title": text}}, "size": WINDOW, "_source": ["title"]}
-    return call(f"{proxy.url}/_rerank/explain/{index}/_search", body, {"X-Rerank": variant}).json
+    return call(f"{proxy.url}/{index}/_rerank/explain", body, {"X-Rerank": variant}).json
 
 
 def columns(told):

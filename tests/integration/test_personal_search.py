@@ -58,14 +58,40 @@ def test_a_user_without_events_sees_what_everybody_sees(proxy):
 
 
 def test_the_explanation_names_the_feature_that_moved_the_hit(proxy):
-    told = search(proxy, f"/_rerank/explain/{INDEX}/_search", "anna")
+    told = search(proxy, f"/{INDEX}/_rerank/explain", "anna")
     first, last = told["hits"][0], told["hits"][-1]
     assert told["profile"]["brand_affinity"]["bolt"] > 0
     assert first["contributions"]["brand_affinity"] > 0 == last["contributions"]["brand_affinity"]
-    assert sum(first["contributions"].values()) == pytest.approx(first["fused_score"], abs=1e-5)
+    assert sum(first["contributions"].values()) == pytest.approx(first["fused_score"], abs=1e-12)
+
+
+def test_the_explanation_tells_ranks_facts_and_words(proxy):
+    told = search(proxy, f"/{INDEX}/_rerank/explain?user=anna&top=2", "ben")
+    first = told["hits"][0]
+    assert (first["rank"], first["rank_without_profile"]) == (1, first["first_stage_rank"])
+    assert first["rank_without_profile"] > 1
+    assert "bought 1 product of brand bolt" in " ".join(told["profile"]["facts"])
+    assert "bought 1 product of brand bolt" in first["facts"][0]
+    assert [sorted(hit["words"]) for hit in told["hits"][:2]] == [["complete", "product", "query", "score"]] * 2
+    assert first["words"]["score"] == pytest.approx(first["features"]["cross_encoder"], abs=1e-5)
+    assert {each["word"] for each in first["words"]["product"]} == {"phone"}
+    assert "words" not in told["hits"][2]
+    assert (told["words"]["hits"], "Zeiler" in told["words"]["method"]) == (2, True)
+
+
+def test_a_search_in_the_url_is_explained_too(proxy):
+    told = call(f"{proxy}/{INDEX}/_rerank/explain?q=phone&size=6&words=false&user=ben").json
+    assert told["query_text"] == "phone"
+    assert "brand core" in told["hits"][0]["facts"][0]
+    assert "words" not in told
+
+
+def test_what_cannot_be_explained_is_refused_in_elasticsearchs_shape(proxy):
+    answer = call(f"{proxy}/{INDEX}/_rerank/explain?top=none", SEARCH)
+    assert (answer.status, answer.json["error"]["type"]) == (400, "illegal_argument_exception")
 
 
 def test_the_explanation_of_a_search_that_is_not_reranked_says_why(proxy):
-    answer = call(f"{proxy}/_rerank/explain/{INDEX}/_search", {})
+    answer = call(f"{proxy}/{INDEX}/_rerank/explain", {})
     assert answer.status == 400
     assert "no_query_text" in answer.json["error"]["reason"]

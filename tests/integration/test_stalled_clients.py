@@ -52,7 +52,7 @@ def stall(port: int, sent: bytes) -> tuple[bytes, float]:
         b"POST /_bulk HTTP/1.1\r\nHost: shop\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhe",
         b"POST /_bulk HTTP/1.1\r\nHost: shop\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
         b"POST /i/_search HTTP/1.1\r\nHost: shop\r\nContent-Length: 10\r\n\r\n{}",
-        b"POST /_rerank/explain/i/_search HTTP/1.1\r\nHost: shop\r\nContent-Length: 10\r\n\r\n{}",
+        b"POST /i/_rerank/explain HTTP/1.1\r\nHost: shop\r\nContent-Length: 10\r\n\r\n{}",
         b"GET /i/_search HTTP/1.1\r\nHost: shop\r\nTransfer-Encoding: chunked\r\n\r\n",
     ],
 )

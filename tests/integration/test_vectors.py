@@ -223,7 +223,7 @@ def test_the_commands_build_and_count_and_a_search_shows_no_trace(
 def wait_for_cosines(proxy, shop, body):
     """The search, once the encoder is loaded: until then it is answered without cosines."""
     for _ in range(100):
-        explained = call(f"{proxy.url}/_rerank/explain/{shop}/_search", body, {"X-Rerank": "vectors"}).json
+        explained = call(f"{proxy.url}/{shop}/_rerank/explain", body, {"X-Rerank": "vectors"}).json
         if "vector_cosine" in json.dumps(explained):
             break
         time.sleep(0.1)
