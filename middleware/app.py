@@ -16,6 +16,7 @@ from flask import Flask
 from middleware.admin import add_error_pages, make_blueprint
 from middleware.ads.server import AdServer
 from middleware.behaviour.event_check import EventCheck
+from middleware.behaviour.record import Record
 from middleware.behaviour.sink import EventSink, open_sink
 from middleware.cluster import Cluster
 from middleware.config import FeatureFields, ModelSettings, Settings
@@ -90,6 +91,8 @@ def create_app(
     profiles = _make_profile_reader(settings, impatient, vectors) if settings.profiles.enabled else None
     second_stage = SecondStage(settings, models, vectors)
     sink = _open_sink(settings, given, metrics) if settings.events.enabled or settings.ads.index else None
+    if sink is not None and profiles is not None:
+        sink.on_accepted.append(_tell(profiles, settings.profiles.events_index))
     ads = _make_ad_server(settings, make_fetch(impatient), sink) if sink and settings.ads.index else None
     proxy = SearchProxy(settings, upstream, cluster, second_stage, profiles, metrics, fusions, ads)
     flask = Flask("middleware")
@@ -205,6 +208,15 @@ def _make_profile_reader(settings: Settings, upstream: Upstream, vectors: Mappin
     reader = ProfileReader(settings.profiles, fields, make_fetch(upstream), identity=identity, vectors=source)
     atexit.register(reader.close)
     return reader
+
+
+def _tell(profiles: ProfileReader, events_index: str) -> Callable[[Sequence[Record]], None]:
+    """Events that this process accepts count in its profiles at once."""
+
+    def tell(records: Sequence[Record]) -> None:
+        profiles.accept((each.id, each.document) for each in records if each.index == events_index)
+
+    return tell
 
 
 def _make_vector_readers(
