@@ -16,12 +16,14 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from middleware.config_ads import AdSettings as AdSettings
 from middleware.config_events import EventSettings as EventSettings
 from middleware.config_file import first_error, read_config_file
 from middleware.config_network import ServerSettings as ServerSettings
 from middleware.config_network import UpstreamSettings as UpstreamSettings
 from middleware.config_privacy import PrivacySettings as PrivacySettings
 from middleware.config_profiles import ProfileSettings as ProfileSettings
+from middleware.config_recommend import RecommendSettings as RecommendSettings
 from middleware.config_remote import RemoteSettings
 from middleware.config_section import Positive, Section
 from middleware.config_variants import VariantSettings, Weight
@@ -56,6 +58,8 @@ class HeaderSettings(Section):
         description="How many hits are in our order: the window, or where nothing is estimated, as many as were read.",
     )
     depth: str = Field("X-Rerank-Depth", description="How many of them the cross-encoder read.")
+    sponsored: str = Field("X-Rerank-Sponsored", description="Places of the page's sponsored hits, from 1.")
+    candidates: str = Field("X-Rerank-Candidates", description="Where recommendations came from.")
 
     @field_validator("*")
     @classmethod
@@ -238,7 +242,9 @@ class Settings(BaseSettings):
     indices: Mapping[str, IndexSettings] = Field({"products": IndexSettings()}, description="Reranked indices by name.")
     profiles: ProfileSettings = ProfileSettings()
     privacy: PrivacySettings = PrivacySettings()
+    ads: AdSettings = AdSettings()
     events: EventSettings = EventSettings()
+    recommend: RecommendSettings = RecommendSettings()
     rankings: RankingSettings = RankingSettings()
     scores: ScoreSettings = ScoreSettings()
     registry: Path | None = Field(

@@ -245,6 +245,32 @@ def exposures(
 
 
 @app.command()
+def ads(
+    source: Source = None,
+    url: Url = DEFAULT_URL,
+    prefix: Prefix = "",
+    dry_run: DryRun = False,
+    rejects: RejectsFile = None,
+    report: ReportFile = None,
+    patience: Patience = 120.0,
+    user: User = None,
+    password: Password = None,
+    api_key: ApiKey = None,
+    ca_file: CaFile = None,
+    insecure: Insecure = False,
+) -> None:
+    """Make the indices of sponsored hits, ads and ad_impressions, and load JSON lines (one ad each, by ad_id).
+
+    An ad: {"ad_id": "a1", "object_id": "p7", "bid": 0.2, "budget": 50, "queries": ["running shoes"],
+    "starts_at": "2026-05-01", "ends_at": "2026-06-01"}; loaded again, it is replaced. Example:
+
+    es-rerank bootstrap ads --input ads.jsonl
+    """
+    client = _connect(url, user, password, api_key, ca_file, insecure)
+    _run_records(client, "ads", source, _Extras(prefix, rejects, dry_run, patience, report))
+
+
+@app.command()
 def rules() -> None:
     """Print what preprocessing does to a record: the steps, the units, the rules for missing fields."""
     from rich.console import Console

@@ -127,7 +127,7 @@ def _count_event(
         search = searches[query_id]
         search.query_text = search.query_text or _text(document)
         search.client_id = search.client_id or event.client_id
-        search.is_bot = search.is_bot or _is_bot(document)
+        search.is_bot = search.is_bot or is_bot(document)
         if _is_impossible(event, search, options):
             dropped["events at an impossible time"] += 1
         else:
@@ -198,7 +198,8 @@ def _position(document: Mapping[str, Any]) -> int | None:
     return ordinal if isinstance(ordinal, int) and not isinstance(ordinal, bool) and ordinal >= 0 else None
 
 
-def _is_bot(document: Mapping[str, Any]) -> bool:
+def is_bot(document: Mapping[str, Any]) -> bool:
+    """Whether the browser that an event names is a robot's."""
     attributes = document.get("event_attributes")
     agent = attributes.get("browser") or attributes.get("user_agent") if isinstance(attributes, Mapping) else None
     return isinstance(agent, str) and _BOT.search(agent) is not None

@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+"""What knowing the customer gains, where the truth is known: simulated shoppers, the product's own profiles and order.
+
+    scripts/bench_personal.py                                # two cores: some 12 minutes, a cross-encoder is taught
+    scripts/bench_personal.py --model taught                 # kept there, or taken from there: 8 minutes
+    scripts/bench_personal.py --users 300 --seeds 1 --quick  # a first look: 2 minutes
+    scripts/bench_personal.py --opensearch 9200              # a node that runs already; gets indices of ours for the time
+
+Shoppers have latent tastes: a brand, a colour, a level of price, two of these, or none. They search the Chorus catalogue
+in a real node, look at hits with a chance that falls with Elasticsearch's rank, and click and buy by a multinomial logit
+of relevance, quality and taste (bench_personal_world.py states it). Their events become profiles by `profiles build`,
+which the second stage reads as in a live search, with default weights, strength and bounds. What they buy later tells
+which order was better: reciprocal rank of the bought product, with their profile and without, in the same window.
+
+Fair to the order without profiles: later purchases are drawn from all hits, whatever their rank, so neither order is
+favoured; a second row draws them as the past was, under the bias of Elasticsearch's order, which both rerank and the
+one without a profile follows more closely. Relevance is the cross-encoder's own score: it makes no mistake here.
+
+What no simulation tells: whether real shoppers have such tastes, or as strong ones; whether they choose by a logit; what
+they do when the order itself changes. It tells that a taste that is there is found, and that one that is not does no harm.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+REPO = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(REPO))
+
+from bench_engine import CHORUS  # noqa: E402
+from bench_learning_stand import say  # noqa: E402
+from bench_personal_shop import (  # noqa: E402
+    NOW,
+    Found,
+    PersonalShop,
+    ShopOptions,
+    open_personal_shop,
+    read_queries,
+)
+from bench_personal_tables import Row, print_tables  # noqa: E402
+from bench_personal_told import names_taste  # noqa: E402
+from bench_personal_world import Rules, Shelf, Shown, World  # noqa: E402
+from bench_proxy import machine  # noqa: E402
+
+LATER = 4
+VARIATIONS: Mapping[str, Rules] = {
+    "nobody has a taste": Rules(kinds={"none": 1.0}),
+    "tastes half as strong": Rules(strength=(1.0, 2.0)),
+    "looks fall as 1 / rank": Rules(bias=1.0),
+    "nothing is bought twice": Rules(durable=1.0, owned=20.0),
+    "searches for anything": Rules(interests=1, wander=1.0),
+}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The shop with its searches, the same for all worlds."""
+
+    shop: PersonalShop
+    found: Mapping[str, Found]
+    shelf: Shelf
+    shown: Sequence[Shown]
+
+
+def main() -> None:
+    options = arguments()
+    logging.disable(logging.WARNING)
+    if not (options.data / "judgments_dev.csv").is_file():
+        sys.exit(f"{options.data} is not there: give --data, the folder of the Chorus catalogue and its judgments")
+    print(machine())
+    wanted = ShopOptions(options.data, options.model, options.opensearch, options.invented, options.products)
+    with open_personal_shop(wanted) as shop:
+        found = shop.find(read_queries(options.data))
+        stage = Stage(shop, found, *shop.shelve(found))
+        rows = [
+            row for seed in range(options.seeds) for row in simulate(stage, Rules(), options.seed + seed, options.users)
+        ]
+        varied = (
+            {}
+            if options.quick
+            else {name: simulate(stage, rules, options.seed, options.users // 2) for name, rules in VARIATIONS.items()}
+        )
+    print_tables(rows, varied)
+    if options.output:
+        options.output.write_text(json.dumps({"main": [asdict(row) for row in rows]}))
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=CHORUS, help="folder of the Chorus catalogue, judgments and log")
+    parser.add_argument("--users", type=int, default=1000, help="shoppers of each world")
+    parser.add_argument("--seeds", type=int, default=3, help="worlds that are drawn")
+    parser.add_argument("--seed", type=int, default=0, help="of the first world")
+    parser.add_argument("--quick", action="store_true", help="without the worlds under other rules")
+    parser.add_argument("--model", type=Path, help="folder of the cross-encoder: taken, or made")
+    parser.add_argument("--invented", type=int, default=300, help="queries that it learns from where it is made")
+    parser.add_argument("--products", type=int, help="of the catalogue the first so many; default: all")
+    parser.add_argument("--opensearch", type=int, metavar="PORT", help="a real node on this machine")
+    parser.add_argument("--output", type=Path, help="file for all figures as JSON")
+    return parser.parse_args()
+
+
+def simulate(stage: Stage, rules: Rules, seed: int, users: int) -> list[Row]:
+    """One world: its past becomes profiles, and each later purchase a row."""
+    world = World(stage.shelf, stage.shown, rules, seed)
+    shoppers = world.shoppers(users, NOW, LATER)
+    profiles = stage.shop.profiles({each.name: each.past for each in shoppers}, stage.shelf, seed)
+    rows = []
+    for done, shopper in enumerate(shoppers):
+        say("ranking", done, len(shoppers))
+        profile = profiles[shopper.name]
+        named = names_taste(profile, shopper.taste) if profile and shopper.past else None
+        for purchase in shopper.later:
+            found = stage.found[world.searches[purchase.search].query_text]
+            order = list(stage.shop.rank(found.plan, found.response, profile, shopper.name).order)
+            before = list(found.scored.order)
+            rows.append(
+                Row(
+                    user=f"{seed}/{shopper.name}",
+                    seed=seed,
+                    kind=shopper.taste.kind,
+                    events=len(shopper.past),
+                    is_new_search=purchase.is_new,
+                    is_same_order=order == before,
+                    before=1 / (1 + before.index(purchase.bought)),
+                    after=1 / (1 + order.index(purchase.bought)),
+                    before_by_rank=1 / (1 + before.index(purchase.bought_by_rank)),
+                    after_by_rank=1 / (1 + order.index(purchase.bought_by_rank)),
+                    named=named,
+                )
+            )
+    return rows
+
+
+if __name__ == "__main__":
+    main()
