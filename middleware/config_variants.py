@@ -37,7 +37,9 @@ class WeightSettings(Section):
     session_affinity: Weight = Field(
         0.1, description="How near the hit's vector is to what the user did in this session."
     )
-    bought_before: Weight = Field(0.2, description="The user bought this product.")
+    bought_before: Weight = Field(
+        0.1, description="The user bought this product; more where people buy the same again, as groceries."
+    )
     cluster_popularity: Weight = Field(0.05, description="How much users like this one look at and buy this product.")
     vector_cosine: Weight = Field(
         0.0, description="Cosine of the query's and the hit's vectors, scaled to 0..1; needs indices.NAME.vectors."

@@ -62,6 +62,7 @@ def test_the_explanation_names_the_feature_that_moved_the_hit(proxy):
     told = search(proxy, f"/{INDEX}/_rerank/explain", "anna")
     first, last = told["hits"][0], told["hits"][-1]
     assert told["profile"]["brand_affinity"]["bolt"] > 0
+    assert first["features"]["brand_affinity"] > 0.5 > last["features"]["brand_affinity"]
     assert first["contributions"]["brand_affinity"] > last["contributions"]["brand_affinity"]
     assert sum(first["contributions"].values()) == pytest.approx(first["fused_score"], abs=1e-12)
 
