@@ -14,6 +14,7 @@ from urllib.parse import quote
 from flask import Flask
 
 from middleware.admin import add_error_pages, make_blueprint
+from middleware.ads.server import AdServer
 from middleware.behaviour.event_check import EventCheck
 from middleware.behaviour.record import Record
 from middleware.behaviour.sink import EventSink, open_sink
@@ -31,6 +32,13 @@ from middleware.observability import Metrics
 from middleware.personalization.identity import Identity, open_identity
 from middleware.personalization.store import Fetch, ProfileReader
 from middleware.proxy import SearchProxy
+from middleware.recommend.catalogue_reader import CatalogueReader
+from middleware.recommend.index import recommend_index_name
+from middleware.recommend.own_searches import make_ask
+from middleware.recommend.popularity import PopularityReader
+from middleware.recommend.recommender import Recommender
+from middleware.recommend.reranking import Reranking
+from middleware.recommend.sources import Sources
 from middleware.registry_manifest import Manifest
 from middleware.registry_reference import is_reference
 from middleware.registry_watch import RegistryWatch
@@ -44,7 +52,9 @@ from middleware.rerank.vector_reader import VectorReader
 from middleware.second_stage import SecondStage
 from middleware.served_fusions import ServedFusion, ServedFusions
 from middleware.upstream import Upstream, read_all
+from middleware.web.ads import make_ads_blueprint
 from middleware.web.events import make_events_blueprint
+from middleware.web.recommend import make_recommend_blueprint
 from middleware.web.ubi import make_ubi_blueprint
 
 _MAX_PROFILE_BYTES = 16 * 1024 * 1024
@@ -81,23 +91,31 @@ def create_app(
     profiles = _make_profile_reader(settings, impatient) if settings.profiles.enabled else None
     vectors = _make_vector_readers(settings, fusions, make_fetch(impatient), metrics)
     second_stage = SecondStage(settings, models, vectors)
-    proxy = SearchProxy(settings, upstream, cluster, second_stage, profiles, metrics, fusions)
+    sink = _open_sink(settings, given, metrics) if settings.events.enabled or settings.ads.index else None
+    ads = _make_ad_server(settings, make_fetch(impatient), sink) if sink and settings.ads.index else None
+    proxy = SearchProxy(settings, upstream, cluster, second_stage, profiles, metrics, fusions, ads)
     flask = Flask("middleware")
     flask.json.sort_keys = False  # type: ignore[attr-defined]
     hash_name = _make_hash(settings)
-    sink = _open_sink(settings, given, metrics) if settings.events.enabled else None
     searches = UbiSearches(
         settings,
         proxy,
         FirstStage(upstream, settings.server),
         hash_name,
-        keep_query or (_make_keep(settings, sink) if sink else None),
+        keep_query or (_make_keep(settings, sink) if sink and settings.events.enabled else None),
         lambda: cluster.product.distribution == "opensearch",
     )
     flask.register_blueprint(make_ubi_blueprint())
     flask.register_blueprint(make_blueprint(settings, proxy, models, fusions, metrics, cluster, sink))
-    if sink is not None:
+    if ads is not None:
+        flask.register_blueprint(make_ads_blueprint(ads))
+    if sink is not None and settings.events.enabled:
         flask.register_blueprint(make_events_blueprint(settings, sink, _make_check(settings, hash_name), metrics))
+    if settings.recommend.enabled:
+        reranking = Reranking(settings, second_stage, fusions)
+        sources = _make_sources(settings, impatient)
+        recommender = Recommender(settings, upstream, reranking, profiles, sources)
+        flask.register_blueprint(make_recommend_blueprint(settings, recommender))
     add_error_pages(flask)
     return Front(cluster.with_each(searches), cluster.with_each(upstream.forward), flask)
 
@@ -167,6 +185,14 @@ def _open_sink(settings: Settings, upstream: Upstream | None, metrics: Metrics) 
     return sink
 
 
+def _make_ad_server(settings: Settings, fetch: Fetch, sink: EventSink) -> AdServer:
+    credentials = settings.events.authorization()
+    ads = AdServer(settings.ads, fetch, sink, credentials=credentials, ranking_ttl_s=settings.rankings.ttl_s)
+    ads.start()
+    atexit.register(ads.close)
+    return ads
+
+
 def _make_hash(settings: Settings) -> Callable[[str], str]:
     """The key behind the users' hashes is opened, or made, with the first user: who collects nothing needs none."""
 
@@ -224,6 +250,25 @@ def _make_vector_readers(
             reader.start()
             atexit.register(reader.close)
     return readers
+
+
+def _make_sources(settings: Settings, upstream: Upstream) -> dict[str, Sources]:
+    """Of each section of `indices` where recommendations come from; catalogues begin to load at once."""
+    recommend, ask = settings.recommend, make_ask(upstream, dict)
+    sources = {}
+    for name, section in settings.indices.items():
+        kept_in, catalogue = recommend_index_name(name), None
+        if section.vectors is not None:
+            kept = vector_index_name(name, section.vectors.index)
+            refresh_s = 60.0 * recommend.refresh_minutes
+            catalogue = CatalogueReader(kept, kept_in, recommend.max_products, refresh_s, ask)
+            catalogue.start()
+            atexit.register(catalogue.close)
+        popularity = PopularityReader(
+            settings.profiles.index, kept_in, ask, most=recommend.candidates, ttl_s=settings.profiles.statistics_ttl_s
+        )
+        sources[name] = Sources(section, settings, kept_in, ask, catalogue, popularity)
+    return sources
 
 
 def make_fetch(upstream: Upstream) -> Fetch:

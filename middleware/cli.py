@@ -17,9 +17,12 @@ from middleware.catalog.events_commands import app as events_app
 from middleware.catalog.vector_commands import app as vectors_app
 from middleware.demo.commands import demo
 from middleware.errors import ConfigError, MiddlewareError
+from middleware.learning.classification.commands import app as classify_app
 from middleware.learning.commands import app as models_app
 from middleware.learning.evaluation.commands import evaluate
 from middleware.learning.fusion.commands import train_fusion
+from middleware.learning.profiles.commands import app as profiles_app
+from middleware.learning.recommend.commands import app as recommend_app
 from middleware.learning.train_commands import app as train_app
 from middleware.learning.tuning.commands import tune
 from middleware.nodes.commands import app as node_app
@@ -36,6 +39,9 @@ app.add_typer(node_app, name="node")
 app.add_typer(models_app, name="models")
 app.add_typer(vectors_app, name="vectors")
 app.add_typer(events_app, name="events")
+app.add_typer(classify_app, name="classify")
+app.add_typer(profiles_app, name="profiles")
+app.add_typer(recommend_app, name="recommend")
 train_app.command("fusion")(train_fusion)
 app.add_typer(train_app, name="train")
 app.command()(demo)

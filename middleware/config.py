@@ -16,12 +16,14 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from middleware.config_ads import AdSettings as AdSettings
 from middleware.config_events import EventSettings as EventSettings
 from middleware.config_file import first_error, read_config_file
 from middleware.config_network import ServerSettings as ServerSettings
 from middleware.config_network import UpstreamSettings as UpstreamSettings
 from middleware.config_privacy import PrivacySettings as PrivacySettings
 from middleware.config_profiles import ProfileSettings as ProfileSettings
+from middleware.config_recommend import RecommendSettings as RecommendSettings
 from middleware.config_remote import RemoteSettings
 from middleware.config_section import Positive, Section
 from middleware.config_ubi import UbiSettings
@@ -57,6 +59,8 @@ class HeaderSettings(Section):
         description="How many hits are in our order: the window, or where nothing is estimated, as many as were read.",
     )
     depth: str = Field("X-Rerank-Depth", description="How many of them the cross-encoder read.")
+    sponsored: str = Field("X-Rerank-Sponsored", description="Places of the page's sponsored hits, from 1.")
+    candidates: str = Field("X-Rerank-Candidates", description="Where recommendations came from.")
 
     @field_validator("*")
     @classmethod
@@ -150,6 +154,9 @@ class FeatureFields(Section):
         "category", description="Field of the category, may have many values; null: no affinity."
     )
     price: str | None = Field("price", description="Field of the price; null: no price fit.")
+    attributes: tuple[str, ...] = Field(
+        (), description="Fields (or patterns such as attr_t_*) whose values count as attributes that a user likes."
+    )
     popularity: str | None = Field(None, description="Field of a number that grows with sales or views.")
     date: str | None = Field(None, description="Field of the date since when the product is sold.")
     half_life_days: Annotated[float, Field(gt=0)] = Field(365.0, description="Freshness halves in this time.")
@@ -157,7 +164,7 @@ class FeatureFields(Section):
     @property
     def names(self) -> tuple[str, ...]:
         """The fields that the features of a profile read."""
-        return self.of(("brand", "category", "price"))
+        return (*self.of(("brand", "category", "price")), *self.attributes)
 
     def of(self, kinds: Iterable[str]) -> tuple[str, ...]:
         """The fields of these kinds (names of settings), those that there are."""
@@ -237,7 +244,9 @@ class Settings(BaseSettings):
     profiles: ProfileSettings = ProfileSettings()
     privacy: PrivacySettings = PrivacySettings()
     ubi: UbiSettings = UbiSettings()
+    ads: AdSettings = AdSettings()
     events: EventSettings = EventSettings()
+    recommend: RecommendSettings = RecommendSettings()
     rankings: RankingSettings = RankingSettings()
     scores: ScoreSettings = ScoreSettings()
     registry: Path | None = Field(

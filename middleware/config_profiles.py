@@ -15,6 +15,7 @@ class ProfileSettings(Section):
     """How a user's profile is read from the events index."""
 
     enabled: bool = Field(True, description="Use profile features where the user header is present.")
+    index: str = Field("profiles", description="Index that `es-rerank profiles build` keeps profiles in.")
     events_index: str = Field("ubi_events", description="Index or alias with UBI events.")
     products_index: str = Field("products", description="Index or alias with the products that events name.")
     id_field: str | None = Field(None, description="Field that holds the events' object_id; default: _id.")
@@ -27,6 +28,11 @@ class ProfileSettings(Section):
     smoothing: Annotated[float, Field(gt=0)] = Field(
         5.0, description="Pseudo-count: a profile with this much weight counts half."
     )
+    session_minutes: Positive = Field(30, description="What a user did in so many minutes is the session.")
     budget_ms: Positive = Field(150, description="A profile not there by then is left out of this search.")
-    cache_ttl_s: Positive = Field(30, description="How long a profile is remembered.")
-    cache_size: Positive = Field(10_000, description="Profiles remembered at once.")
+    cache_ttl_s: Positive = Field(30, description="How long a stored profile, and products, are remembered.")
+    fresh_ttl_s: Annotated[float, Field(gt=0)] = Field(
+        1.0, description="How long a user's newest events are remembered: behind a click a search is at most so old."
+    )
+    statistics_ttl_s: Positive = Field(300, description="How long statistics of clusters are remembered.")
+    cache_size: Positive = Field(10_000, description="Profiles, and products, remembered at once.")

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from middleware.config_cascade import CascadeSettings
+from middleware.config_personal import PersonalSettings
 from middleware.config_section import Section
 from middleware.fusion_file import read_fusion_model
 from middleware.registry_reference import is_reference
@@ -22,7 +23,20 @@ class WeightSettings(Section):
     first_stage: Weight = Field(0.25, description="Elasticsearch's score, scaled to 0..1 within the window.")
     brand_affinity: Weight = Field(0.3, description="How much of the user's behaviour is on this hit's brand.")
     category_affinity: Weight = Field(0.1, description="How much of the user's behaviour is in this hit's category.")
+    attribute_affinity: Weight = Field(
+        0.1, description="How much of the user's behaviour is on products with this hit's attributes."
+    )
     price_fit: Weight = Field(0.15, description="How near this hit's price is to the user's usual price.")
+    vector_affinity: Weight = Field(
+        0.3, description="Cosine of the user's and the hit's vectors; needs indices.NAME.vectors."
+    )
+    session_affinity: Weight = Field(
+        0.2, description="Cosine of the hit's vector and that of what the user did in this session."
+    )
+    bought_before: Weight = Field(
+        0.05, description="The user bought this product. Raise it where people buy the same again, as groceries."
+    )
+    cluster_popularity: Weight = Field(0.05, description="How much users like this one look at and buy this product.")
     vector_cosine: Weight = Field(
         0.0, description="Cosine of the query's and the hit's vectors, scaled to 0..1; needs indices.NAME.vectors."
     )
@@ -41,6 +55,7 @@ class VariantSettings(Section):
         description="File of a fusion model that `es-rerank train fusion` made, or registry:NAME[@ALIAS or @VERSION]; "
         "it stands in for the weights.",
     )
+    personal: PersonalSettings = Field(PersonalSettings(), description="How much a profile may change.")
     cascade: CascadeSettings = Field(CascadeSettings(), description="What the cross-encoder need not read.")
 
     @field_validator("fusion")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from middleware.config import Settings
 from middleware.features.maker import FeatureMaker, Maker, PlainMaker
+from middleware.features.table import PROFILE_FEATURES
 from middleware.fusion_file import read_fusion_model
 from middleware.fusion_models import FusionModel
 from middleware.fusion_models.hand_set import HandSet
@@ -20,13 +21,19 @@ class Fusion:
     model: FusionModel
     maker: Maker
 
-
-_PLAIN, _WITH_VECTORS = PlainMaker(wants_vectors=False), PlainMaker(wants_vectors=True)
+    def at_strength(self, strength: float) -> Fusion:
+        """This fusion with every weight of a profile's features times `strength`."""
+        if strength == 1:
+            return self
+        return replace(self, model=self.model.at_strength(strength))
 
 
 def hand_set(weights: Mapping[str, float]) -> Fusion:
     """The weighted mean, and the few features that it reads."""
-    return Fusion(HandSet(weights), _WITH_VECTORS if weights.get("vector_cosine") else _PLAIN)
+    personal = [name for name in PROFILE_FEATURES if weights.get(name)]
+    return Fusion(
+        HandSet(weights), PlainMaker(wants_vectors=bool(weights.get("vector_cosine")), profile_features=personal)
+    )
 
 
 def learned(model: Trained) -> Fusion:

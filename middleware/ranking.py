@@ -22,6 +22,8 @@ class Scored:
 
     The model read the first `read` of `order`; those behind have estimates for its scores, and never come before one
     that was read. k is the window's length, or, where nothing is estimated, of its head that the budget allowed.
+    `profile` is the one that joined, `impersonal_order` what `order` would be without its features, None where none
+    joined. `is_spared`: the query names a product, so that none may.
     """
 
     features: Mapping[str, FloatArray]
@@ -31,6 +33,8 @@ class Scored:
     document_texts: Sequence[str]
     model: str
     profile: Profile | None
+    impersonal_order: Sequence[int] | None = None
+    is_spared: bool = False
 
 
 def make_ranking(plan: Plan, response: SearchResponse, scored: Scored) -> Ranking:

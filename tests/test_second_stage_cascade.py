@@ -234,14 +234,17 @@ def test_the_headers_say_what_is_ranked_and_what_of_it_was_read() -> None:
     assert (headers["X-Rerank"], headers["X-Rerank-Window"], headers["X-Rerank-Depth"]) == ("applied", "30", "12")
 
 
-def test_a_profile_has_a_say_in_what_is_read() -> None:
+def test_a_profile_has_a_say_in_what_is_read_as_far_as_it_may_move_a_hit() -> None:
     profile: Future[Profile | None] = Future()
     profile.set_result(Profile(brand_affinity={"acme": 1.0}))
     sources = [{"title": f"t{number}", "brand": "ACME" if number >= 30 else "Other"} for number in range(HITS)]
-    settings = make_settings(
-        variants={"default": {"window": HITS, "cascade": {"depth": 10}}}, indices={"products": {"template": "{title}"}}
-    )
-    for given_profile, read in ((profile, range(30, 40)), (None, range(10))):
+    for given_profile, most, read in (
+        (profile, None, range(30, 40)),
+        (profile, 25, [*range(5), *range(30, 35)]),
+        (None, None, range(10)),
+    ):
+        variant = {"window": HITS, "cascade": {"depth": 10}, "personal": {"most_ranks": most}}
+        settings = make_settings(variants={"default": variant}, indices={"products": {"template": "{title}"}})
         engine = Estimating(falling, estimate=lambda number: 0.5)
         rerank(engine, settings, respond(sources, [1.0] * HITS), given_profile)
         assert sorted(engine.read) == list(read)

@@ -10,6 +10,7 @@ from test_second_stage import FakeEngine, make_settings, plan_of, respond
 
 from middleware.ranking import Scored
 from middleware.rerank.estimator import Estimates
+from middleware.rerank.vectors import HitVectors
 from middleware.second_stage import Reader, SecondStage
 
 SOURCES = [{"title": "red", "brand": "Acme", "note": "n1"}, {"title": "blue", "note": "n2"}, {"title": "green"}]
@@ -28,8 +29,12 @@ class FakeVectors:
         self.asked.append((query_text, list(document_texts), dict(headers)))
         return object()
 
-    def cosines(self, pending, deadline):
-        return None if self.found is None else np.array(self.found)
+    def read(self, pending, deadline):
+        if self.found is None:
+            return None
+        cosines = np.array(self.found, dtype=np.float32)
+        matrix = np.stack([cosines, np.sqrt(1 - cosines**2)], axis=1)
+        return HitVectors(matrix, "r1", np.array([1, 0], dtype=np.float32))
 
 
 def settings_with(weight=1.0, **vectors):
@@ -51,7 +56,7 @@ def test_the_cosine_decides_where_the_model_is_undecided():
     vectors = FakeVectors([0.1, 0.5, 0.9])
     scored = rerank(settings_with(), vectors)
     assert scored.order == [2, 1, 0]
-    np.testing.assert_allclose(scored.features["vector_cosine"], [0, 0.5, 1])
+    np.testing.assert_allclose(scored.features["vector_cosine"], [0, 0.5, 1], atol=1e-6)
     assert vectors.asked == [("red", ["red Acme", "blue", "green"], {"Authorization": "me"})]
 
 

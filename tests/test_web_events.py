@@ -90,8 +90,14 @@ def test_compressed_bodies_are_taken_within_the_same_bound(client):
     assert client.post(PATH, data=b"no gzip", headers=headers).status_code == 400
 
 
-def test_without_consent_nothing_is_kept_and_the_answer_says_so(client):
-    answer = client.post(PATH, json=CLICK, headers={"X-Rerank-Consent": "None"})
+def test_with_consent_an_event_is_kept(client):
+    assert "consent" not in client.post(PATH, json=CLICK, headers={"X-Rerank-Consent": "all"}).json
+    assert kept(client) == 1
+
+
+@pytest.mark.parametrize("said", ["none", "None", "", "perhaps", "all, none"])
+def test_without_consent_nothing_is_kept_and_the_answer_says_so(client, said):
+    answer = client.post(PATH, json=CLICK, headers={"X-Rerank-Consent": said})
     assert answer.status_code == 202
     assert answer.json["consent"] == "none"
     assert kept(client) == 0

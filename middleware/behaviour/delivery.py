@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,6 +38,9 @@ class Delivery:
     def __init__(
         self, spool: Spool, writer: ClusterWriter, letters: DeadLetters, settings: EventSettings, watch: EventWatch
     ) -> None:
+        self.is_erased: Callable[[Record], bool] = lambda _record: False
+        """Whether a record is of somebody who has been erased since: then it is not written. Called before each
+        `_bulk`, since it may come late from a process that was killed, or from another host."""
         self._spool = spool
         self._writer = writer
         self._letters = letters
@@ -146,6 +149,7 @@ class Delivery:
         damaged = sum(not line.is_blank for line in batch) - len(records)
         if damaged:
             _log.error("%d damaged lines in the spool were passed over", damaged)
+        records = [(line, record) for line, record in records if not self.is_erased(record)]
         if not records:
             return
         outcomes = self._writer.write([record for _, record in records])

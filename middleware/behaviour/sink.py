@@ -50,6 +50,10 @@ class EventSink:
         """Begin to write in the background, what was left behind included."""
         self._delivery.start()
 
+    def never_write(self, is_erased: Callable[[Record], bool]) -> None:
+        """Have records dropped unwritten that `is_erased` says so of, asked in the background just before writing."""
+        self._delivery.is_erased = is_erased
+
     def put(self, records: Sequence[Record]) -> None:
         """Take records, all or none; on return they are safe on disk.
 
@@ -117,6 +121,7 @@ def open_sink(settings: Settings, upstream: Upstream, watch: EventWatch) -> Even
     bodies = {
         settings.profiles.events_index: _read_body("ubi_events"),
         events.queries_index: _read_body("ubi_queries"),
+        settings.ads.impressions_index: _read_body("ad_impressions"),
     }
     writer = ClusterWriter(upstream, events.authorization, bodies)
     return EventSink(spool, letters, Delivery(spool, writer, letters, events, watch), watch)

@@ -54,10 +54,11 @@ class VectorKeeper:
 
     def put(self, vectors: Mapping[str, Mapping[str, Any]]) -> None:
         """Write key -> document."""
-        self._send([{"_op_type": "index", "_id": key, "_source": document} for key, document in vectors.items()])
+        actions = [{"_op_type": "index", "_id": key, "_source": document} for key, document in vectors.items()]
+        send_all(self._client, self.index, actions, self._patience)
 
     def delete(self, keys: Iterable[str]) -> None:
-        self._send([{"_op_type": "delete", "_id": key} for key in keys])
+        send_all(self._client, self.index, [{"_op_type": "delete", "_id": key} for key in keys], self._patience)
 
     def scan_keys(self, built_for: str, encoder: str | None) -> Iterable[list[str]]:
         """Keys of the vectors built for an index, page by page; of one encoder's revision, or of all others (None)."""
@@ -80,29 +81,30 @@ class VectorKeeper:
         answer = fetch(self._client, lambda: self._client.search(index=self.index, **body), self._patience)
         return {str(each["key"]): int(each["doc_count"]) for each in answer["aggregations"]["encoders"]["buckets"]}
 
-    def _send(self, actions: Sequence[Action]) -> None:
-        waiter = Waiter(self._client, self._patience)
-        while actions:
-            try:
-                actions, trouble = self._send_once(actions)
-            except (ApiError, TransportError) as error:
-                waiter.wait_out(error)
-                continue
-            if actions:
-                waiter.wait(trouble)
 
-    def _send_once(self, actions: Sequence[Action]) -> tuple[list[Action], str]:
-        """The actions to send again, and why. Raises CommandError for one that will never do."""
-        again, trouble = [], ""
-        answers = streaming_bulk(
-            self._client, actions, index=self.index, chunk_size=len(actions), raise_on_error=False, max_retries=0
-        )
-        for action, (ok, answer) in zip(actions, answers, strict=True):
-            result = next(iter(answer.values()))
-            if ok or result["status"] == 404:  # what is to be deleted is gone
-                continue
-            trouble = describe_item_error(result)
-            if result["status"] not in BUSY_STATUS:
-                raise CommandError(f"{self.index}: the cluster answered {result['status']}: {trouble}")
-            again.append(action)
-        return again, trouble
+def send_all(client: Elasticsearch, index: str, actions: Sequence[Action], patience: Patience) -> None:
+    """Send actions in bulk, again while the node is busy. Raises CommandError for one that will never do."""
+    waiter = Waiter(client, patience)
+    while actions:
+        try:
+            actions, trouble = _send_once(client, index, actions)
+        except (ApiError, TransportError) as error:
+            waiter.wait_out(error)
+            continue
+        if actions:
+            waiter.wait(trouble)
+
+
+def _send_once(client: Elasticsearch, index: str, actions: Sequence[Action]) -> tuple[list[Action], str]:
+    """The actions to send again, and why. Raises CommandError for one that will never do."""
+    again, trouble = [], ""
+    answers = streaming_bulk(client, actions, index=index, chunk_size=len(actions), raise_on_error=False, max_retries=0)
+    for action, (ok, answer) in zip(actions, answers, strict=True):
+        result = next(iter(answer.values()))
+        if ok or result["status"] == 404:  # what is to be deleted is gone
+            continue
+        trouble = describe_item_error(result)
+        if result["status"] not in BUSY_STATUS:
+            raise CommandError(f"{index}: the cluster answered {result['status']}: {trouble}")
+        again.append(action)
+    return again, trouble

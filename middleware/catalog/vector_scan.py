@@ -21,14 +21,19 @@ Hit = Mapping[str, Any]
 
 
 def scan(
-    client: Elasticsearch, index: str, fields: Sequence[str], patience: Patience, query: Mapping[str, Any] | None = None
+    client: Elasticsearch,
+    index: str,
+    fields: Sequence[str],
+    patience: Patience,
+    query: Mapping[str, Any] | None = None,
+    page: int = PAGE,
 ) -> Generator[list[Hit], None, None]:
-    """Every document as it was at the start, `fields` of its source (none: its _id alone), PAGE at a time.
+    """Every document as it was at the start, `fields` of its source (none: its _id alone), `page` at a time.
 
     A scroll, since points in time are called differently by each engine and are missing in some builds. A page is
     asked for again while the node is busy. Raises CommandError where the index is not there, or the scan misses any.
     """
-    body: dict[str, Any] = {"size": PAGE, "sort": ["_doc"], "_source": list(fields) or False}
+    body: dict[str, Any] = {"size": page, "sort": ["_doc"], "_source": list(fields) or False}
     body |= {"query": query or {"match_all": {}}, "track_total_hits": True}
     answer = fetch(client, lambda: client.search(index=index, scroll=_KEEP_ALIVE, **body), patience)
     total, seen = int(answer["hits"]["total"]["value"]), 0

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from middleware.config import CONTROL, IndexSettings, Settings
 from middleware.config_cascade import CascadeSettings
+from middleware.config_personal import PersonalSettings
 from middleware.config_variants import VariantSettings
 from middleware.errors import RequestError
+from middleware.features.table import USER_VECTOR_FEATURES
 from middleware.fusions import Fusion, hand_set
 
 FALLBACK_WINDOW = 50
@@ -40,16 +42,32 @@ class ResolvedVariant:
     weights: Mapping[str, float]
     cascade: CascadeSettings
     trained: Fusion | None = None
+    personal: PersonalSettings = field(default_factory=PersonalSettings)
 
     @property
     def fusion(self) -> Fusion:
-        """What makes the fused scores."""
-        return self.trained or hand_set(self.weights)
+        """What makes the fused scores, a profile's features as strong as they shall be."""
+        return (self.trained or hand_set(self.weights)).at_strength(self.personal.strength)
+
+    @property
+    def wants_profile(self) -> bool:
+        """Whether a profile may change anything."""
+        return self.personal.strength > 0 and bool(self.fusion.maker.profile_features)
+
+    @property
+    def wants_cosines(self) -> bool:
+        """Whether the cosine of query and hit counts."""
+        return self.fusion.maker.wants_vectors
+
+    @property
+    def wants_user_cosines(self) -> bool:
+        """Whether the cosine of user and hit counts."""
+        return self.wants_profile and not set(USER_VECTOR_FEATURES).isdisjoint(self.fusion.maker.profile_features)
 
     @property
     def wants_vectors(self) -> bool:
-        """Whether the cosine of query and hit counts."""
-        return self.fusion.maker.wants_vectors
+        """Whether the hits' vectors are read."""
+        return self.wants_cosines or self.wants_user_cosines
 
 
 def assign(switch: str | None, user: str | None, settings: Settings) -> Assignment:
@@ -83,7 +101,7 @@ def draw_variant(user: str, split: Mapping[str, float], salt: str) -> str | None
 def resolve(
     name: str, index: IndexSettings, settings: Settings, fusions: Mapping[str, Fusion | None] | None = None
 ) -> ResolvedVariant:
-    """What a variant is on an index: model, window, weights, cascade; its own, else the index's, else the default's.
+    """What a variant is on an index, each section and setting its own, else the index's, else the default variant's.
 
     Then 50 hits, and the first model defined. `fusions` are those that the settings name (fusions.load_fusions); None
     where fused scores do not matter. A variant with weights of its own has no other's fusion model; of one whose model
@@ -93,9 +111,11 @@ def resolve(
     unset = VariantSettings()
     own = unset if name == CONTROL else settings.variants[name]
     default = settings.variants.get(settings.default_variant, unset)
-    weights, cascade = (
-        getattr(own if name in own.model_fields_set else default, name) for name in ("weights", "cascade")
+    weights, cascade, personal = (
+        getattr(own if name in own.model_fields_set else default, name) for name in ("weights", "cascade", "personal")
     )
+    if not settings.profiles.enabled:
+        personal = personal.model_copy(update={"strength": 0.0})
     fusion = (own if own.model_fields_set & {"fusion", "weights"} else default).fusion
     return ResolvedVariant(
         name=name,
@@ -104,6 +124,7 @@ def resolve(
         weights=weights.model_dump(),
         cascade=cascade,
         trained=None if fusion is None or fusions is None else fusions[fusion],
+        personal=personal,
     )
 
 

@@ -16,6 +16,8 @@ from middleware.features.table import FIELD_KINDS, OF_ALL_FIELDS, PROFILE_FEATUR
 from middleware.features.vectors import scaled, vector_features
 from middleware.fusion import FloatArray, scale_first_stage
 
+_QUERY_COSINES = ("vector_cosine", "vector_cosine_raw")
+_PRICES = ("price_closeness", "price_level")
 _HIT_FIELDS = {
     "brand_match": "brand",
     "price_closeness": "price",
@@ -28,12 +30,13 @@ _HIT_FIELDS = {
 class Maker(Protocol):
     """Makes features; `text_fields` and `hit_fields` (names of settings under features) are what it must be given.
 
-    `wants_profile` and `wants_vectors`: whether it makes anything of them.
+    `wants_vectors`: whether it makes anything of the cosines of query and hits. `profile_features`: those of a profile
+    that count, which are made elsewhere.
     """
 
     text_fields: tuple[str, ...]
     hit_fields: tuple[str, ...]
-    wants_profile: bool
+    profile_features: tuple[str, ...]
     wants_vectors: bool
 
     def make(self, evidence: Evidence) -> dict[str, FloatArray]:
@@ -46,10 +49,10 @@ class PlainMaker:
 
     text_fields: tuple[str, ...] = ()
     hit_fields: tuple[str, ...] = ()
-    wants_profile = True
 
-    def __init__(self, *, wants_vectors: bool) -> None:
+    def __init__(self, *, wants_vectors: bool, profile_features: Sequence[str] = ()) -> None:
         self.wants_vectors = wants_vectors
+        self.profile_features = tuple(profile_features)
 
     def make(self, evidence: Evidence) -> dict[str, FloatArray]:
         made = {"first_stage": scale_first_stage(evidence.first_stage_scores)}
@@ -73,8 +76,8 @@ class FeatureMaker:
         reads_text = bool(named) or any(name in names for name in OF_ALL_FIELDS)
         self.text_fields = tuple(dict.fromkeys((*fields, *named))) if reads_text else ()
         self.hit_fields = tuple(dict.fromkeys(_HIT_FIELDS[name] for name in names if name in _HIT_FIELDS))
-        self.wants_profile = any(name in PROFILE_FEATURES for name in names)
-        self.wants_vectors = any(name.startswith("vector_") for name in names)
+        self.profile_features = tuple(name for name in names if name in PROFILE_FEATURES)
+        self.wants_vectors = any(name in _QUERY_COSINES for name in names)
         self._matching = Matching(self.text_fields, named)
 
     def make(self, evidence: Evidence) -> dict[str, FloatArray]:
@@ -84,7 +87,7 @@ class FeatureMaker:
             made |= self._matching.features(evidence.query_text, evidence.values)
         if self.wants_vectors and evidence.vector_cosines is not None:
             made |= vector_features(evidence.vector_cosines)
-        if any(name.startswith("price_") for name in self.names):
+        if any(name in _PRICES for name in self.names):
             made |= price_features(evidence.hit_fields)
         for name, room in _ROOMS.items():
             if name in self.names:

@@ -65,12 +65,37 @@ _ALL = (
     ),
     Feature("brand_affinity", 0.0, "How much of the user's behaviour is on this hit's brand."),
     Feature("category_affinity", 0.0, "How much of the user's behaviour is in this hit's category."),
+    Feature("attribute_affinity", 0.0, "How much of the user's behaviour is on products with this hit's attributes."),
     Feature("price_fit", 0.5, "How near the price is to the user's usual price; 0.5 without a price or a profile."),
+    Feature(
+        "vector_affinity",
+        0.0,
+        "Cosine of the user's and the hit's vectors, 0 where negative, times how sure the profile is; without a vector "
+        "the window's median.",
+    ),
+    Feature("session_affinity", 0.0, "Cosine of the hit's vector and that of what the user did in this session."),
+    Feature("bought_before", 0.0, "1: the user bought this very product."),
+    Feature(
+        "cluster_popularity",
+        0.0,
+        "How much of the behaviour of users like this one is on this product: the root of its share of the greatest.",
+    ),
 )
 
 FEATURES: Mapping[str, Feature] = {feature.name: feature for feature in _ALL}
 OF_ALL_FIELDS = ("match", "phrase", "model_number")
-PROFILE_FEATURES = ("brand_affinity", "category_affinity", "price_fit")
+PROFILE_FEATURES = (
+    "brand_affinity",
+    "category_affinity",
+    "attribute_affinity",
+    "price_fit",
+    "vector_affinity",
+    "session_affinity",
+    "bought_before",
+    "cluster_popularity",
+)
+USER_VECTOR_FEATURES = ("vector_affinity", "session_affinity")
+"""Those that compare the hits' vectors with the user's."""
 
 
 def find_feature(name: str) -> Feature:

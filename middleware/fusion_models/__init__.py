@@ -40,6 +40,10 @@ class FusionModel(Protocol):
         """Another for every other model."""
         ...
 
+    def at_strength(self, strength: float) -> FusionModel:
+        """The same with the weights of a profile's features times `strength`; one learned like any other stays."""
+        ...
+
     def is_monotone_in(self, name: str) -> bool:
         """Whether a higher value of the feature never lowers a fused score."""
         ...

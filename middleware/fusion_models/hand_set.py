@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from middleware.features.table import PROFILE_FEATURES
 from middleware.fusion import FloatArray, contributions, fuse
 from middleware.fusion_models import Contributions
 
@@ -28,6 +29,12 @@ class HandSet:
     @property
     def key(self) -> str:
         return repr(sorted(self.weights.items()))
+
+    def at_strength(self, strength: float) -> HandSet:
+        """See FusionModel."""
+        return HandSet(
+            {name: weight * (strength if name in PROFILE_FEATURES else 1) for name, weight in self.weights.items()}
+        )
 
     def is_monotone_in(self, name: str) -> bool:
         """In every feature: no weight is negative."""

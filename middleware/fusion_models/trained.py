@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from copy import copy
+from typing import Any, Self
 
 import numpy as np
 
@@ -46,6 +47,12 @@ class Trained(ABC):
     def monotone_places(self) -> Sequence[int]:
         """The columns in which it must never fall."""
         return [place for place, name in enumerate(self.columns) if name in self._monotone]
+
+    def at_strength(self, strength: float) -> Self:
+        """With what is under `profile` times `strength`."""
+        other = copy(self)
+        other._profile = {name: weight * strength for name, weight in self._profile.items()}
+        return other
 
     def is_monotone_in(self, name: str) -> bool:
         """Also in what it does not read, and in a profile's features, which can only raise it."""

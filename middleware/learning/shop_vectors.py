@@ -21,12 +21,12 @@ _JSON = {"content-type": "application/json", "accept": "application/json"}
 
 
 def open_vectors(stack: ExitStack, shop: Shop, variants: Iterable[ResolvedVariant]) -> dict[str, VectorReader]:
-    """By the name of the index's section its reader, ready; none where no variant wants vectors, or there are none.
+    """By the name of the index's section its reader, ready; none where no variant wants cosines, or there are none.
 
     Raises CommandError where the encoder does not load.
     """
     section = section_of(shop.index, shop.settings)
-    if section.vectors is None or not any(variant.wants_vectors for variant in variants):
+    if section.vectors is None or not any(variant.wants_cosines for variant in variants):
         return {}
     name = next(name for name, each in shop.settings.indices.items() if each is section)
 

@@ -10,12 +10,13 @@ from datetime import UTC, datetime
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One act of one user on one product; `timestamp_s` in seconds since 1970 (UTC)."""
+    """One act of one user on one product; `timestamp_s` in seconds since 1970 (UTC), `event_id` empty where unknown."""
 
     client_id: str
     action_name: str
     object_id: str
     timestamp_s: float
+    event_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +34,11 @@ def parse_events(documents: Iterable[object]) -> ParsedEvents:
     return ParsedEvents(events, skipped=len(parsed) - len(events))
 
 
-def parse_event(document: object) -> Event | None:
-    """One UBI event document, or None where client_id, action_name, timestamp or the object's id is unusable."""
+def parse_event(document: object, event_id: str = "") -> Event | None:
+    """One UBI event document, or None where client_id, action_name, timestamp or the object's id is unusable.
+
+    `event_id`: the document's `_id`.
+    """
     if not isinstance(document, Mapping):
         return None
     client_id = _identifier(document.get("client_id"))
@@ -43,7 +47,7 @@ def parse_event(document: object) -> Event | None:
     timestamp_s = read_timestamp(document.get("timestamp"))
     if client_id is None or action_name is None or object_id is None or timestamp_s is None:
         return None
-    return Event(client_id, action_name, object_id, timestamp_s)
+    return Event(client_id, action_name, object_id, timestamp_s, event_id)
 
 
 def _object_id(document: Mapping[object, object]) -> object:

@@ -16,7 +16,8 @@ from middleware.features.dates import read_day, remaining
 class HitFields:
     """What features read of one hit or product: names in comparable form, price in the shop's currency.
 
-    `popularity` is not negative; `freshness`, in [0, 1], is what is left of its date's news value.
+    `popularity` is not negative; `freshness`, in [0, 1], is what is left of its date's news value. An attribute is
+    named `field=value`, with the field or pattern as it is configured.
     """
 
     brand: tuple[str, ...] = ()
@@ -24,6 +25,7 @@ class HitFields:
     price: float | None = None
     popularity: float | None = None
     freshness: float | None = None
+    attributes: tuple[str, ...] = ()
 
 
 def read_hit_fields(
@@ -36,12 +38,17 @@ def read_hit_fields(
     """
     prices = [price for price in map(_number, _values_of(values, fields.price)) if price]
     names = _names(_values_of(values, fields.brand)), _names(_values_of(values, fields.category))
+    attributes = _attributes(values, fields.attributes) if fields.attributes else ()
     if day is None:
-        return HitFields(*names, min(prices, default=None))
+        return HitFields(*names, min(prices, default=None), attributes=attributes)
     counts = [count for count in map(_number, _values_of(values, fields.popularity)) if count is not None]
     days = [date for date in map(read_day, _values_of(values, fields.date)) if date is not None]
     freshness = remaining(max(days), fields.half_life_days, day) if days else None
-    return HitFields(*names, min(prices, default=None), max(counts, default=None), freshness)
+    return HitFields(*names, min(prices, default=None), max(counts, default=None), freshness, attributes)
+
+
+def _attributes(values: Mapping[str, Sequence[object]], fields: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"{field}={name}" for field in fields for name in _names(values.get(field, ())))
 
 
 def _values_of(values: Mapping[str, Sequence[object]], field: str | None) -> Sequence[object]:

@@ -14,7 +14,8 @@ from middleware.config import FeatureFields, ProfileSettings
 from middleware.errors import MiddlewareError
 from middleware.personalization.fields import HitFields
 from middleware.personalization.lookup import events_body, products_bodies, read_events, read_products
-from middleware.personalization.profiles import Profile, build_profile
+from middleware.personalization.profiles import Profile, profile_of
+from middleware.personalization.state import EMPTY, Product, fold
 from middleware.ttl_cache import TtlLruCache
 
 logger = logging.getLogger(__name__)
@@ -154,7 +155,9 @@ class ProfileReader:
         products: dict[str, HitFields] = {}
         for body in products_bodies((event.object_id for event in events), settings, features):
             products |= read_products(self._fetch(settings.products_index, body, flight.headers), settings, features)
-        profile = build_profile(events, products, settings, flight.now)
+        known = {object_id: Product(fields) for object_id, fields in products.items()}
+        state = fold(EMPTY, events, known, settings, flight.now)
+        profile = profile_of(state, settings=settings, now=flight.now)
         return profile if profile.weight > 0 else None
 
     def _warn(self, error: Exception) -> None:

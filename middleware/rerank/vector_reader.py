@@ -1,4 +1,4 @@
-"""Cosines of a search's hits: vectors read from the index that keeps them and remembered, never in a search's way."""
+"""Vectors of a search's hits, read from the index that keeps them and remembered, never in a search's way."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from typing import TypeVar
 
 from middleware.config_vectors import VectorSettings
 from middleware.errors import MiddlewareError
-from middleware.rerank.backends import FloatArray
 from middleware.rerank.bi_encoder import BiEncoder, BiEncoderChoice, Matrix, load_chosen
 from middleware.rerank.halves import Halves
 from middleware.rerank.text_memory import TextMemory
 from middleware.rerank.vector_index import read_vectors, vectors_search
-from middleware.rerank.vectors import cosines, vector_key
+from middleware.rerank.vectors import HitVectors, dimensions_of, unpack, vector_key
 from middleware.rerank.watch import Unwatched, VectorWatch
 from middleware.ttl_cache import TtlLruCache
 
@@ -56,19 +55,20 @@ def choice_of(settings: VectorSettings, threads: int = 0) -> BiEncoderChoice:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """Cosines on their way: the query's vector, (1, d), and by key the vectors remembered and those to be fetched."""
+    """Vectors on their way: the query's, (1, d), where it is wanted, and by key those remembered and to be fetched."""
 
+    model: str
     keys: Sequence[str]
     known: Mapping[str, str]
-    query: Future[Matrix | None]
+    query: Future[Matrix | None] | None
     fetched: Future[Mapping[str, str]] | None
 
 
 class VectorReader:
     """Reads the vectors of one section's documents; one per process, thread-safe.
 
-    Nothing here is raised in a search: where the encoder or the vectors cannot be had, there are no cosines, and that
-    is logged at most once a minute. What is remembered depends on a text alone: it is the same for every client.
+    Nothing here is raised in a search: where the encoder or the vectors cannot be had, there are none, and that is
+    logged at most once a minute. What is remembered depends on a text alone: it is the same for every client.
     """
 
     def __init__(
@@ -119,39 +119,42 @@ class VectorReader:
 
     @property
     def budget_s(self) -> float:
-        """How long a search waits for its cosines, from `begin` on."""
+        """How long a search waits for its vectors, from `begin` on."""
         return self._settings.budget_ms / 1000
 
-    def begin(self, query_text: str, document_texts: Sequence[str], headers: Mapping[str, str]) -> Pending | None:
-        """Set out for the vectors of a search's query and hits; `headers` are the client's credentials.
+    def begin(
+        self, query_text: str | None, document_texts: Sequence[str], headers: Mapping[str, str]
+    ) -> Pending | None:
+        """Set out for the vectors of a search's hits, and of its query unless that is None.
 
-        None where the encoder is not there, or too many searches are waiting.
+        `headers` are the client's credentials. None where the encoder is not there, or too many searches are waiting.
         """
         encoder = self._encoder
         if encoder is None or self._closed.is_set():
             return None
         keys = [vector_key(encoder.revision, text) for text in document_texts]
-        query = self._submit(lambda: self._encode(encoder, query_text))
-        if query is None:
-            return None
+        query = None
+        if query_text is not None:
+            query = self._submit(lambda: self._encode(encoder, query_text))
+            if query is None:
+                return None
         known, missing = self._look_up(keys)
         who = hashlib.blake2b(repr(sorted(headers.items())).encode(), digest_size=16).digest()
         fetched = None
         if missing and self._failed.get(who) is None:
             fetched = self._submit(lambda: self._read(missing, headers, who))
-        return Pending(keys, known, query, fetched)
+        return Pending(encoder.revision, keys, known, query, fetched)
 
-    def cosines(self, pending: Pending, deadline: float) -> FloatArray | None:
-        """Of each hit, shape (n,), NaN where it has no vector; None where the query has none by `deadline`.
-
-        `deadline`: seconds, monotonic.
-        """
+    def read(self, pending: Pending, deadline: float) -> HitVectors | None:
+        """What is there by `deadline` (seconds, monotonic); None where that is nothing at all."""
         query = _result(pending.query, deadline)
-        if query is None:
-            return None
-        fetched = _result(pending.fetched, deadline) if pending.fetched is not None else None
+        fetched = _result(pending.fetched, deadline)
         found = {**pending.known, **(fetched or {})}
-        return cosines(query[0], [found.get(key) for key in pending.keys])
+        encoded = [found.get(key) for key in pending.keys]
+        if query is not None:
+            return HitVectors(unpack(encoded, query.shape[1]), pending.model, query[0])
+        dimensions = next((dimensions_of(each) for each in encoded if each is not None), 0)
+        return HitVectors(unpack(encoded, dimensions), pending.model) if dimensions else None
 
     def _keep_loading(self) -> None:
         while not self._closed.is_set():
@@ -227,10 +230,12 @@ class VectorReader:
             if now < self._next_warning:
                 return
             self._next_warning = now + _SECONDS_BETWEEN_WARNINGS
-        log.warning("no cosines from %s: %s", self._index, error)
+        log.warning("no vectors from %s: %s", self._index, error)
 
 
-def _result(future: Future[T], deadline: float) -> T | None:
+def _result(future: Future[T] | None, deadline: float) -> T | None:
+    if future is None:
+        return None
     try:
         return future.result(timeout=max(0.0, deadline - time.monotonic()))
     except (NotInTime, CancelledError):

@@ -10,6 +10,7 @@ import hashlib
 from base64 import b64decode, b64encode, urlsafe_b64encode
 from binascii import Error as NotBase64
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,39 @@ def unpack(encoded: Sequence[str | None], dimensions: int) -> Matrix:
     lengths = np.sqrt(np.einsum("nd,nd->n", vectors, vectors))
     known = np.where(lengths == 0, np.float32(np.nan), lengths)
     return np.asarray(vectors / known[:, None], dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class HitVectors:
+    """Vectors of a window's n hits by the bi-encoder of revision `model`: `matrix`, float32 (n, d), of unit length.
+
+    A hit without one has NaN. `query`: the query's vector, (d,); None where nobody wanted it, or it came too late.
+    """
+
+    matrix: Matrix
+    model: str
+    query: NDArray[np.float32] | None = None
+
+    @property
+    def dimensions(self) -> int:
+        return int(self.matrix.shape[1])
+
+    def cosines_to(self, vector: NDArray[np.float32]) -> FloatArray:
+        """Of each hit to a vector (d,) of unit length, shape (n,); NaN where it has none."""
+        return (self.matrix @ vector).astype(np.float64)
+
+    @property
+    def cosines(self) -> FloatArray | None:
+        """Of each hit to the query, shape (n,), NaN where it has no vector; None without the query's."""
+        return None if self.query is None else self.cosines_to(self.query)
+
+
+def dimensions_of(encoded: str) -> int:
+    """How many numbers are packed in there; 0 where it is damaged."""
+    try:
+        return len(b64decode(encoded))
+    except (NotBase64, ValueError):
+        return 0
 
 
 def cosines(query_vector: NDArray[np.float32], encoded: Sequence[str | None]) -> FloatArray:

@@ -242,6 +242,7 @@ def _wanted_fields(sections: Sections, wish: Wish, settings: Settings, variant: 
         if section.vectors is not None and variant.wants_vectors:
             names += parse_template(section.vectors.template or section.template).fields
         names += section.features.names if settings.profiles.enabled else ()
+        names += [settings.profiles.id_field] if settings.profiles.id_field and variant.wants_profile else ()
         if variant.trained:
             names += (*variant.trained.maker.text_fields, *section.features.of(variant.trained.maker.hit_fields))
     return tuple(dict.fromkeys(names))

@@ -28,7 +28,8 @@ class Window:
 
     `passages` are what the model reads: the document texts, or of long ones their best chunks, one after the other;
     `owners` holds for each passage the position of its document. `values` are of each hit what its text and its
-    features read: field path -> its values.
+    features read: field path -> its values. `titles` are the first field of each document text, `object_ids` what
+    events call the documents; both are empty where no profile may join the ranking.
     """
 
     document_texts: Sequence[str]
@@ -37,6 +38,8 @@ class Window:
     passages: Sequence[str]
     owners: NDArray[np.intp]
     values: Sequence[Mapping[str, Sequence[object]]] = ()
+    titles: Sequence[str] = ()
+    object_ids: Sequence[str] = ()
 
     def evidence(self, query_text: str, vector_cosines: NDArray[np.float64] | None = None) -> Evidence:
         """What features are made of."""
@@ -55,12 +58,18 @@ class Window:
 
 
 def read_window(
-    plan: Plan, response: SearchResponse, *, has_profile: bool = True, day: int | None = None
+    plan: Plan,
+    response: SearchResponse,
+    *,
+    has_profile: bool = True,
+    id_field: str | None = None,
+    day: int | None = None,
 ) -> Window | Reason:
     """Texts and fields of the hits to rerank, or why there is nothing to rerank.
 
     `has_profile`: whether a profile may join the ranking. `hit_fields` is empty where neither that nor the fusion
-    model reads it. `day`: the present one, in days since 1970; default: today's.
+    model reads it. `id_field`: of the object_ids; default: _id. `day`: the present one, in days since 1970; default:
+    today's.
     """
     hits = response.hits[: plan.variant.window]
     if not hits:
@@ -71,19 +80,28 @@ def read_window(
     read = _read_hits(plan, hits, has_profile, reads_fields=has_profile or bool(kinds), day=day)
     if read is None:
         return Reason.INDEX_NOT_CONFIGURED
-    texts, fields, values = read
+    texts, titles, fields, values = read
     if not any(texts):
         return Reason.NO_DOCUMENT_TEXT
     first_stage_scores = np.array([hit.first_stage_score for hit in hits], dtype=np.float64)
     passages, owners = _passages(plan, texts)
-    return Window(texts, fields, first_stage_scores, passages, owners, values)
+    object_ids = [_object_id(hit, id_field) for hit in hits] if has_profile else ()
+    return Window(texts, fields, first_stage_scores, passages, owners, values, titles, object_ids)
+
+
+def _object_id(hit: Hit, id_field: str | None) -> str:
+    """Empty for a hit without one."""
+    return hit.name[1] if id_field is None else str(next(iter(hit.values(id_field)), ""))
 
 
 def _read_hits(
     plan: Plan, hits: Sequence[Hit], has_profile: bool, *, reads_fields: bool, day: int | None
-) -> tuple[Sequence[str], Sequence[HitFields], Sequence[Mapping[str, Sequence[object]]]] | None:
-    """Of each hit its text, its feature fields where they are read, and its values; None where one is not for us."""
-    texts, fields, values, last = [], [], [], None
+) -> tuple[Sequence[str], Sequence[str], Sequence[HitFields], Sequence[Mapping[str, Sequence[object]]]] | None:
+    """Of each hit its text, its title and its feature fields where they are read, and its values.
+
+    None where one is not for us.
+    """
+    texts, titles, fields, values, last = [], [], [], [], None
     own = template_of(plan.wish.fields)
     for hit in hits:
         section = plan.sections.of_hit(hit.index)
@@ -95,10 +113,12 @@ def _read_hits(
             max_chars = section.max_field_chars if plan.wish.chunks is None else _MAX_CHUNKED_CHARS
         found = {path: hit.values(path) for path in paths}
         texts.append(template.render(found, max_chars))
+        if has_profile:
+            titles.append(" ".join(map(str, found.get(template.fields[0], ()))) if template.fields else "")
         values.append(found)
         if reads_fields:
             fields.append(read_hit_fields(found, section.features, day=day))
-    return texts, fields, values
+    return texts, titles, fields, values
 
 
 def _paths(plan: Plan, section: IndexSettings, template: Template, has_profile: bool) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from middleware.search.compression import TooLarge, decompress
 from middleware.search.json_text import Unreadable
 
 _PREFLIGHT_S = 86_400
-_NONE = "none"
+_NONE, _GIVEN = "none", "all"
 
 
 def make_events_blueprint(settings: Settings, sink: EventSink, check: EventCheck, watch: EventWatch) -> Blueprint:
@@ -32,7 +32,7 @@ def make_events_blueprint(settings: Settings, sink: EventSink, check: EventCheck
     def collect() -> tuple[Response, int]:
         started = time.monotonic()
         _check_origin(limits.allow_origins)
-        if request.headers.get(headers.consent, "").strip().lower() == _NONE:
+        if not _may_be_known(request.headers.getlist(headers.consent)):
             return jsonify(took=0, errors=False, consent=_NONE, items=[]), 202
         user = request.headers.get(headers.user)
         now = time.time()
@@ -92,6 +92,11 @@ def _check_origin(allowed: tuple[str, ...]) -> None:
     if origin is None or not allowed or "*" in allowed or origin in allowed or urlsplit(origin).netloc == request.host:
         return
     raise AccessDenied(f"pages of [{origin}] may not send events; events.allow_origins names those that may")
+
+
+def _may_be_known(said: list[str]) -> bool:
+    """Whether the user consents: the header is absent, or says `all` each time; what we do not know is no consent."""
+    return all(part.strip().lower() == _GIVEN for value in said for part in value.split(","))
 
 
 def _read_body(max_bytes: int) -> bytes:

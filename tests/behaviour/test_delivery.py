@@ -205,3 +205,11 @@ def test_erased_records_are_never_sent(sink, cluster):
     assert sink.erase("u1.x") == 1
     assert run_pass(sink)
     assert cluster.ids == {"b"}
+
+
+def test_what_is_of_somebody_erased_since_is_dropped_unwritten(sink, cluster):
+    sink.never_write(lambda record: record.id == "a")
+    sink.put(records("a", "b"))
+    assert run_pass(sink)
+    assert cluster.ids == {"b"}
+    assert sink.find("u1.x") == ()

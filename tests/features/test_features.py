@@ -183,10 +183,12 @@ def evidence(values, hit_fields, query="red phone", cosines=True, scores=None):
 def test_only_what_is_wanted_is_made_and_asked_for():
     maker = FeatureMaker(["cross_encoder", "match.title", "price_level"])
     assert (maker.text_fields, maker.hit_fields) == (("title",), ("price",))
-    assert (maker.wants_profile, maker.wants_vectors) == (False, False)
+    assert (maker.profile_features, maker.wants_vectors) == ((), False)
     assert set(maker.make(evidence([{}], [HitFields()]))) == {"match.title", "price_level"}
     whole = FeatureMaker(["match", "vector_cosine", "popularity", "freshness", "brand_match", "price_fit"], ["a", "b"])
-    assert (whole.text_fields, whole.wants_vectors, whole.wants_profile) == (("a", "b"), True, True)
+    assert (whole.text_fields, whole.wants_vectors, whole.profile_features) == (("a", "b"), True, ("price_fit",))
+    users = FeatureMaker(["vector_affinity", "price_fit"])
+    assert (users.wants_vectors, users.hit_fields) == (False, ())
     assert set(whole.hit_fields) == {"popularity", "date", "brand"}
     assert "vector_cosine" not in whole.make(evidence([{}], [HitFields()], cosines=False))
     few = FeatureMaker(["first_stage"], ["title"])

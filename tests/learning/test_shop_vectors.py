@@ -60,6 +60,6 @@ def test_cosines_are_there_however_long_it_takes_to_load_the_encoder() -> None:
         (reader,) = open_vectors(stack, shop, variants_of(shop)).values()
         assert reader.ready
         pending = reader.begin("shoes in red", TEXTS, {})
-        cosines = reader.cosines(pending, time.monotonic() + 60)
+        cosines = reader.read(pending, time.monotonic() + 60).cosines
     assert cosines[0] > 0.6 > cosines[1]
     assert np.isnan(cosines[2])

@@ -11,15 +11,17 @@ from hypothesis import strategies as st
 from middleware.config import ProfileSettings
 from middleware.personalization.events import Event
 from middleware.personalization.fields import HitFields
-from middleware.personalization.profiles import LEAST_PRICE_LOG_STD, Profile, build_profile
+from middleware.personalization.profiles import LEAST_PRICE_LOG_STD, Profile
+from middleware.personalization.profiles import profile_of as make_profile
+from middleware.personalization.state import EMPTY, Product, fold
 
 NOW = 1_777_636_800.0
 DAY = 86_400.0
 SETTINGS = ProfileSettings()
 PRODUCTS = {
-    "phone": HitFields(("acme",), ("phones", "electronics"), 400.0),
-    "cable": HitFields(("volt",), ("cables", "electronics"), 10.0),
-    "gift": HitFields((), (), None),
+    "phone": Product(HitFields(("acme",), ("phones", "electronics"), 400.0)),
+    "cable": Product(HitFields(("volt",), ("cables", "electronics"), 10.0)),
+    "gift": Product(HitFields((), (), None)),
 }
 ACTIONS = [*SETTINGS.action_weights, "hover"]
 
@@ -34,7 +36,8 @@ events = st.lists(
 
 
 def profile_of(*acts, **settings):
-    return build_profile(acts, PRODUCTS, SETTINGS.model_copy(update=settings), NOW)
+    changed = SETTINGS.model_copy(update=settings)
+    return make_profile(fold(EMPTY, acts, PRODUCTS, changed, NOW), settings=changed, now=NOW)
 
 
 def test_without_events_the_profile_is_empty():

@@ -1,4 +1,4 @@
-"""Cosines of a search: fetched once, remembered, and left out without a word where they cannot be had in time."""
+"""Vectors of a search: fetched once, remembered, and left out without a word where they cannot be had in time."""
 
 from __future__ import annotations
 
@@ -79,7 +79,8 @@ def make():
 
 def read(reader, query, texts, headers=None, patience_s=FAR):
     pending = reader.begin(query, texts, headers or {})
-    return None if pending is None else reader.cosines(pending, time.monotonic() + patience_s)
+    found = reader.read(pending, time.monotonic() + patience_s) if pending else None
+    return None if found is None else found.cosines
 
 
 def test_cosines_of_the_hits_that_have_a_vector(make):
@@ -101,6 +102,31 @@ def test_a_vector_is_fetched_once_and_an_absent_one_not_for_a_while(make):
     cluster.kept |= FakeCluster(["blue"]).kept
     np.testing.assert_allclose(read(reader, "red", ["red", "blue"]), [1, 0], atol=0.01)
     assert cluster.asked[1] == ("kept", [vector_key("r1", "blue")])
+
+
+def test_vectors_are_handed_out_without_the_querys_where_nobody_wants_that(make):
+    encoder = FakeEncoder()
+    reader = make(FakeCluster(["red", "mixed"]), encoder)
+    pending = reader.begin(None, ["mixed", "blue", "red"], {})
+    found = reader.read(pending, time.monotonic() + FAR)
+    np.testing.assert_allclose(found.matrix, [[0.6, 0.8, 0], [np.nan] * 3, [1, 0, 0]], atol=0.01)
+    assert (found.model, found.dimensions, found.cosines) == ("r1", 3, None)
+    np.testing.assert_allclose(found.cosines_to(np.array([0, 1, 0], dtype=np.float32)), [0.8, np.nan, 0], atol=0.01)
+    assert encoder.asked == ["warm"]
+
+
+def test_without_any_vector_there_is_nothing_to_hand_out(make):
+    reader = make(FakeCluster([]))
+    assert reader.read(reader.begin(None, ["red"], {}), time.monotonic() + FAR) is None
+
+
+def test_the_hits_vectors_are_there_where_the_querys_is_not(make):
+    encoder = FakeEncoder()
+    reader = make(FakeCluster(), encoder)
+    encoder.error = RuntimeError("out of memory")
+    found = reader.read(reader.begin("red", ["red"], {}), time.monotonic() + FAR)
+    np.testing.assert_allclose(found.matrix, [[1, 0, 0]], atol=0.01)
+    assert found.cosines is None
 
 
 def test_a_query_is_encoded_once(make):
