@@ -14,7 +14,7 @@ from middleware.app import create_app
 from middleware.config import Settings
 
 pytestmark = pytest.mark.integration
-INDEX = "ubi-products"
+INDEX, QUERIES = "ubi-products", "ubi-recorded"
 TITLES = ("red shoe", "blue shoe", "red hat", "shoe shoe red", "green shoe of a red brand")
 QUERY = {"query": {"match": {"title": "red shoe"}}, "size": 3, "from": 1}
 UBI = {"client_id": "anna@example.org", "object_id_field": "ean", "query_attributes": {"page": "2"}}
@@ -192,3 +192,21 @@ def test_an_answer_too_large_to_read_is_streamed_as_it_is(engine_url, shop, tiny
     assert "ext" not in answer.json
     assert len(answer.json["hits"]["hits"]) == 5
     assert small.kept == []
+
+
+def test_a_record_reaches_the_cluster_while_the_page_is_long_answered(engine_url, start_proxy_process, tmp_path):
+    settings = {
+        "upstream": {"urls": [engine_url]},
+        "indices": {INDEX: {"template": "{title}"}},
+        "privacy": {"key": KEY},
+        "events": {"queries_index": QUERIES, "spool": str(tmp_path / "spool")},
+    }
+    proxy = start_proxy_process(settings)
+    found = call(f"{proxy.url}/{INDEX}/_search", QUERY | {"ext": {"ubi": UBI}}).json
+    assert proxy.stop() == 0
+    call(f"{engine_url}/{QUERIES}/_refresh", b"")
+    (hit,) = call(f"{engine_url}/{QUERIES}/_search").json["hits"]["hits"]
+    assert hit["_source"]["query_id"] == found["ext"]["ubi"]["query_id"]
+    assert hit["_source"]["query_response_hit_ids"] == [each["_id"] for each in found["hits"]["hits"]]
+    for name in (f"{QUERIES}-000001", QUERIES):
+        call(f"{engine_url}/{name}", method="DELETE")
