@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench_personal_world import Taste
 
-from middleware.explanation_facts import Facts
+from middleware.explanation.facts import Facts
 from middleware.personalization.profiles import Profile
 
 

@@ -12,9 +12,9 @@ from flask import request as asked_of_flask
 
 from middleware.config import FeatureFields, Settings
 from middleware.errors import RequestError, UpstreamError
-from middleware.explanation import explain_ranking
-from middleware.explanation_facts import Facts
-from middleware.explanation_words import METHOD, explain_words
+from middleware.explanation.facts import Facts
+from middleware.explanation.ranking import explain_ranking
+from middleware.explanation.words import METHOD, explain_words
 from middleware.front import read_request
 from middleware.message import Request
 from middleware.personalization.fields import HitFields
