@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from middleware.app import make_fetch
+from middleware.assembly import make_fetch
 from middleware.catalog.mapping_files import load_body
 from middleware.config import FeatureFields, ProfileSettings, UpstreamSettings
 from middleware.config.vectors import VectorSettings
