@@ -27,6 +27,7 @@ from middleware.search.reasons import Reason
 from middleware.search.target import Form, SearchTarget
 from middleware.search.window import read_window
 from middleware.upstream import authorization
+from middleware.web.access import check_token
 
 _OURS = ("user", "words", "top")
 _USUAL_TOP, _MOST_TOP = 3, 20
@@ -51,7 +52,10 @@ def make_explain_blueprint(
     @ours.route("/<_index>/_rerank/explain", methods=["GET", "POST"])
     @ours.route("/<_index>/_rerank/explain/template", methods=["GET", "POST"])
     def explain(_index: str) -> Response:
-        wish = read_explain_request(read_request(asked_of_flask.environ), settings.headers.user)
+        asked = read_request(asked_of_flask.environ)
+        wish = read_explain_request(asked, settings.headers.user)
+        if wish.search.header(settings.headers.user):
+            check_token(asked, settings)
         ranked = proxy.rank(wish.search)
         profile = ranked.scored.profile
         bought = _read_bought(profile, settings, fetch, authorization(wish.search)) if profile else {}
