@@ -39,7 +39,7 @@ class WeightSettings(Section):
         0.1, description="How near the hit's vector is to what the user did in this session."
     )
     bought_before: Weight = Field(
-        0.1, description="The user bought this product; more where people buy the same again, as groceries."
+        0.05, description="The user bought this product; more where people buy the same again, as groceries."
     )
     cluster_popularity: Weight = Field(0.05, description="How much users like this one look at and buy this product.")
     vector_cosine: Weight = Field(
