@@ -1,4 +1,4 @@
-"""What bench_personal.py happens in: a catalogue in a real node, its searches, and the product's own profiles and order."""
+"""What bench_personal.py happens in: a catalogue in a real node, its searches, the product's own profiles and order."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -137,7 +137,7 @@ class PersonalShop:
         return shelf, shown
 
     def profiles(self, pasts: Mapping[str, Sequence[Act]], shelf: Shelf, seed: int) -> dict[str, Profile | None]:
-        """Each user's profile, built by `es-rerank profiles build` of the UBI events of all and read as a search does."""
+        """Each user's profile, built as by `es-rerank profiles build` of the UBI events of all, read as a search does."""
         log = self._scratch / f"events-{seed}.ndjson"
         with log.open("w") as file:
             for user, past in pasts.items():
@@ -191,6 +191,8 @@ def open_personal_shop(options: ShopOptions) -> Iterator[PersonalShop]:
             Stand(url, options.data, scratch).teach(model, options.invented, judgments, 0)
         shop = _open_shop(url, model, scratch)
         variant = resolve(shop.variant, section_of(INDEX, shop.settings), shop.settings)
+        # Offline, a reader is opened for cosines of the query; here it serves those of the user.
+        variant = replace(variant, weights={**variant.weights, "vector_cosine": 1.0})
         vectors = open_vectors(stack, shop, [variant])
         engine = start_engine(shop.settings.models["default"], ScoreMemory(1 << 28))
         stack.callback(engine.stop)
@@ -203,10 +205,10 @@ def read_queries(data: Path) -> list[str]:
         queries = dict.fromkeys(row["query"] for row in csv.DictReader(file))
     asked: Counter[str] = Counter()
     log = data / "ubi_log.tsv.gz"
-    for line in gzip.open(log, "rt") if log.is_file() else ():
-        kind, _, document = line.partition("\t")
-        if kind == "ubi_queries":
-            asked[json.loads(document)["user_query"].strip().lower()] += 1
+    with gzip.open(log, "rt") if log.is_file() else nullcontext([]) as lines:
+        for kind, _, document in (line.partition("\t") for line in lines):
+            if kind == "ubi_queries":
+                asked[json.loads(document)["user_query"].strip().lower()] += 1
     often = (query for query, count in asked.most_common() if count >= 3 and query.isascii())
     return list(dict.fromkeys([*queries, *(each for each in often if not any(word in each for word in _NOT_A_NEED))]))
 
