@@ -10,6 +10,7 @@ from typing import Any
 from flask import Blueprint, Flask, Response, jsonify, request
 
 from middleware import __version__
+from middleware.behaviour.sink import EventSink
 from middleware.cluster import Cluster
 from middleware.config import Settings
 from middleware.errors import MiddlewareError, NotFound
@@ -25,6 +26,7 @@ def make_blueprint(
     fusions: ServedFusions,
     metrics: Metrics,
     cluster: Cluster,
+    sink: EventSink | None = None,
 ) -> Blueprint:
     """The routes; each answers in Elasticsearch's JSON conventions."""
     ours = Blueprint("rerank", __name__, url_prefix=OURS)
@@ -35,7 +37,8 @@ def make_blueprint(
 
     @ours.get("/health")
     def health() -> Response:
-        return jsonify(status="ok", upstream=cluster.describe())
+        waiting = {"events": asdict(sink.status())} if sink else {}
+        return jsonify(status="ok", upstream=cluster.describe(), **waiting)
 
     @ours.get("/ready")
     def ready() -> tuple[Response, int]:

@@ -14,19 +14,33 @@ from urllib.parse import quote
 from flask import Flask
 
 from middleware.admin import add_error_pages, make_blueprint
+from middleware.ads.server import AdServer
+from middleware.behaviour.event_check import EventCheck
+from middleware.behaviour.record import Record
+from middleware.behaviour.sink import EventSink, Listener, open_sink
+from middleware.behaviour.ubi_searches import Keep, UbiSearches
 from middleware.cluster import Cluster
 from middleware.config import FeatureFields, ModelSettings, Settings
 from middleware.errors import UpstreamError
 from middleware.experiments.assign import resolve
+from middleware.first_stage import FirstStage
 from middleware.front import Front
 from middleware.fusions import Fusion
 from middleware.message import Request
 from middleware.model_fit import misfits
 from middleware.observability import Metrics
-from middleware.personalization.identity import open_identity
+from middleware.personalization.identity import Identity, open_identity
 from middleware.personalization.products import VectorSource
 from middleware.personalization.store import Fetch, ProfileReader
+from middleware.privacy.keeping import Keeping
 from middleware.proxy import SearchProxy
+from middleware.recommend.catalogue_reader import CatalogueReader
+from middleware.recommend.index import recommend_index_name
+from middleware.recommend.own_searches import make_ask
+from middleware.recommend.popularity import PopularityReader
+from middleware.recommend.recommender import Recommender
+from middleware.recommend.reranking import Reranking
+from middleware.recommend.sources import Sources
 from middleware.registry_manifest import Manifest
 from middleware.registry_reference import is_reference
 from middleware.registry_watch import RegistryWatch
@@ -41,7 +55,12 @@ from middleware.search.document import parse_template
 from middleware.second_stage import SecondStage
 from middleware.served_fusions import ServedFusion, ServedFusions
 from middleware.upstream import Upstream, read_all
+from middleware.web.ads import make_ads_blueprint
+from middleware.web.events import make_events_blueprint
 from middleware.web.explain import make_explain_blueprint
+from middleware.web.profiles import make_profiles_blueprint
+from middleware.web.recommend import make_recommend_blueprint
+from middleware.web.ubi import make_ubi_blueprint
 
 _MAX_PROFILE_BYTES = 16 * 1024 * 1024
 _OWN_TIMEOUT_MS = 5000
@@ -56,16 +75,18 @@ def create_app(
     upstream: Upstream | None = None,
     cluster: Cluster | None = None,
     make_engine: Callable[[ModelSettings], Engine] | None = None,
+    keep_query: Keep | None = None,
 ) -> Front:
     """The WSGI application for checked `settings`; models begin to load at once, in threads of their own.
 
-    `upstream`, `cluster` and `make_engine` are the seams through which tests bring theirs; an `upstream` brought
-    without a `cluster` is not asked what it is.
+    `upstream`, `cluster`, `make_engine` and `keep_query` are the seams through which tests bring theirs; an `upstream`
+    brought without a `cluster` is not asked what it is.
     """
+    given = upstream
     impatient = upstream or _make_impatient_upstream(settings)
     cluster = cluster or Cluster(None if upstream else impatient.forward)
     if upstream is None:
-        upstream = Upstream(settings.upstream)
+        upstream = Upstream(settings.upstream, settings.headers.withheld)
         upstream.call_when_back(cluster.look_again)
     cluster.look_again()
     metrics = Metrics()
@@ -73,15 +94,42 @@ def create_app(
     fusions = ServedFusions(settings, metrics)
     _follow_aliases([*models.values(), *fusions.served.values()])
     vectors = _make_vector_readers(settings, fusions, make_fetch(impatient), metrics)
-    profiles = _make_profile_reader(settings, impatient, vectors) if settings.profiles.enabled else None
+    identity = open_identity(settings.privacy)
+    profiles = _make_profile_reader(settings, impatient, vectors, identity) if settings.profiles.enabled else None
     second_stage = SecondStage(settings, models, vectors)
-    proxy = SearchProxy(settings, upstream, cluster, second_stage, profiles, metrics, fusions)
+    sink = _open_sink(settings, given, metrics) if settings.events.enabled or settings.ads.index else None
+    if sink is not None and profiles is not None:
+        sink.on_accepted.append(_make_listener(settings, profiles))
+    ads = _make_ad_server(settings, make_fetch(impatient), sink) if sink and settings.ads.index else None
+    proxy = SearchProxy(settings, upstream, cluster, second_stage, profiles, metrics, fusions, identity, ads)
+    searches = UbiSearches(
+        settings,
+        proxy,
+        FirstStage(upstream, settings.server),
+        identity.hash,
+        keep_query or (_make_keep(settings, sink) if sink and settings.events.enabled else None),
+        lambda: cluster.product.distribution == "opensearch",
+    )
     flask = Flask("middleware")
     flask.json.sort_keys = False  # type: ignore[attr-defined]
-    flask.register_blueprint(make_blueprint(settings, models, fusions, metrics, cluster))
+    flask.register_blueprint(make_blueprint(settings, models, fusions, metrics, cluster, sink))
     flask.register_blueprint(make_explain_blueprint(settings, proxy, models, make_fetch(impatient)))
+    flask.register_blueprint(make_ubi_blueprint())
+    if sink is not None and settings.events.enabled:
+        flask.register_blueprint(make_events_blueprint(settings, sink, _make_check(settings, identity), metrics))
+    if ads is not None:
+        flask.register_blueprint(make_ads_blueprint(ads))
+    if settings.recommend.enabled:
+        sources, reranking = _make_sources(settings, impatient), Reranking(settings, second_stage, fusions)
+        recommender = Recommender(settings, upstream, reranking, profiles, sources)
+        flask.register_blueprint(make_recommend_blueprint(settings, recommender))
+    if settings.privacy.endpoints:
+        forget: list[Callable[[str], None]] = [lambda _: second_stage.forget()]
+        forget += [each.forget for each in (profiles, ads) if each is not None]
+        keeping = Keeping({"spool": sink} if sink else {}, forget)
+        flask.register_blueprint(make_profiles_blueprint(settings, upstream, identity, keeping))
     add_error_pages(flask)
-    return Front(cluster.with_each(proxy), cluster.with_each(upstream.forward), flask)
+    return Front(cluster.with_each(searches), cluster.with_each(upstream.forward), flask)
 
 
 def _serve_models(
@@ -136,17 +184,60 @@ def _for_servers(model: ModelSettings, budget_ms: int) -> ModelSettings:
 def _make_impatient_upstream(settings: Settings) -> Upstream:
     """For requests of our own: connections that give up soon, as a silent node must not hold up profile readers."""
     patience = min(_OWN_TIMEOUT_MS, settings.upstream.read_timeout_ms)
-    return Upstream(settings.upstream.model_copy(update={"read_timeout_ms": patience}))
+    return Upstream(settings.upstream.model_copy(update={"read_timeout_ms": patience}), settings.headers.withheld)
 
 
-def _make_profile_reader(settings: Settings, upstream: Upstream, vectors: Mapping[str, VectorReader]) -> ProfileReader:
+def _open_sink(settings: Settings, upstream: Upstream | None, metrics: Metrics) -> EventSink:
+    if upstream is None:
+        patience = min(settings.events.timeout_ms, settings.upstream.read_timeout_ms)
+        upstream = Upstream(settings.upstream.model_copy(update={"read_timeout_ms": patience, "pool_size": 2}))
+    sink = open_sink(settings, upstream, metrics)
+    sink.start()
+    atexit.register(sink.close)
+    return sink
+
+
+def _make_listener(settings: Settings, profiles: ProfileReader) -> Listener:
+    """Events that this process took count in the next search, before the index shows them."""
+    index = settings.profiles.events_index
+
+    def listen(records: Sequence[Record]) -> None:
+        profiles.accept((record.id, record.document) for record in records if record.index == index)
+
+    return listen
+
+
+def _make_ad_server(settings: Settings, fetch: Fetch, sink: EventSink) -> AdServer:
+    credentials = settings.events.authorization()
+    ads = AdServer(settings.ads, fetch, sink, credentials=credentials, ranking_ttl_s=settings.rankings.ttl_s)
+    ads.start()
+    atexit.register(ads.close)
+    return ads
+
+
+def _make_check(settings: Settings, identity: Identity) -> EventCheck:
+    events = settings.events
+    return EventCheck(settings.profiles.events_index, identity.hash, events.max_future_s, events.max_event_bytes)
+
+
+def _make_keep(settings: Settings, sink: EventSink) -> Keep:
+    """Searches are recorded without waiting for the disk; where there is no room, the sink counts them as lost."""
+
+    def keep(id: str, document: Mapping[str, Any]) -> None:
+        sink.put_soon([Record(settings.events.queries_index, id, document)])
+
+    return keep
+
+
+def _make_profile_reader(
+    settings: Settings, upstream: Upstream, vectors: Mapping[str, VectorReader], identity: Identity
+) -> ProfileReader:
     name = settings.profiles.products_index
     products, source = settings.indices.get(name), None
     fields = products.features if products else FeatureFields()
     if products and products.vectors and name in vectors:
         template = parse_template(products.vectors.template or products.template)
         source = VectorSource(vectors[name], template, products.max_field_chars)
-    identity = open_identity(settings.privacy)
     reader = ProfileReader(settings.profiles, fields, make_fetch(upstream), identity=identity, vectors=source)
     atexit.register(reader.close)
     return reader
@@ -178,6 +269,25 @@ def _make_vector_readers(
             reader.start()
             atexit.register(reader.close)
     return readers
+
+
+def _make_sources(settings: Settings, upstream: Upstream) -> dict[str, Sources]:
+    """Of each section of `indices` where recommendations come from; catalogues begin to load at once."""
+    recommend, ask = settings.recommend, make_ask(upstream, settings.events.authorization)
+    sources = {}
+    for name, section in settings.indices.items():
+        kept_in, catalogue = recommend_index_name(name), None
+        if section.vectors is not None:
+            kept = vector_index_name(name, section.vectors.index)
+            refresh_s = 60.0 * recommend.refresh_minutes
+            catalogue = CatalogueReader(kept, kept_in, recommend.max_products, refresh_s, ask)
+            catalogue.start()
+            atexit.register(catalogue.close)
+        popularity = PopularityReader(
+            settings.profiles.index, kept_in, ask, most=recommend.candidates, ttl_s=settings.profiles.statistics_ttl_s
+        )
+        sources[name] = Sources(section, settings, kept_in, ask, catalogue, popularity)
+    return sources
 
 
 def make_fetch(upstream: Upstream) -> Fetch:

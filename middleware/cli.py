@@ -13,13 +13,17 @@ from rich.console import Console
 from middleware import __version__
 from middleware.catalog.commands import app as bootstrap_app
 from middleware.catalog.demo.commands import write_catalog
+from middleware.catalog.events_commands import app as events_app
+from middleware.catalog.privacy_commands import app as privacy_app
 from middleware.catalog.vector_commands import app as vectors_app
 from middleware.demo.commands import demo
 from middleware.errors import ConfigError, MiddlewareError
+from middleware.learning.classification.commands import app as classify_app
 from middleware.learning.commands import app as models_app
 from middleware.learning.evaluation.commands import evaluate
 from middleware.learning.fusion.commands import train_fusion
 from middleware.learning.profiles.commands import app as profiles_app
+from middleware.learning.recommend.commands import app as recommend_app
 from middleware.learning.train_commands import app as train_app
 from middleware.learning.tuning.commands import tune
 from middleware.nodes.commands import app as node_app
@@ -34,8 +38,12 @@ app = typer.Typer(
 app.add_typer(bootstrap_app, name="bootstrap")
 app.add_typer(node_app, name="node")
 app.add_typer(models_app, name="models")
+app.add_typer(privacy_app, name="privacy")
 app.add_typer(vectors_app, name="vectors")
+app.add_typer(classify_app, name="classify")
 app.add_typer(profiles_app, name="profiles")
+app.add_typer(recommend_app, name="recommend")
+app.add_typer(events_app, name="events")
 train_app.command("fusion")(train_fusion)
 app.add_typer(train_app, name="train")
 app.command()(demo)

@@ -16,13 +16,17 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from middleware.config_ads import AdSettings as AdSettings
+from middleware.config_events import EventSettings as EventSettings
 from middleware.config_file import first_error, read_config_file
 from middleware.config_network import ServerSettings as ServerSettings
 from middleware.config_network import UpstreamSettings as UpstreamSettings
 from middleware.config_privacy import PrivacySettings as PrivacySettings
 from middleware.config_profiles import ProfileSettings as ProfileSettings
+from middleware.config_recommend import RecommendSettings as RecommendSettings
 from middleware.config_remote import RemoteSettings
 from middleware.config_section import Positive, Section
+from middleware.config_ubi import UbiSettings
 from middleware.config_variants import VariantSettings, Weight
 from middleware.config_vectors import VectorSettings
 from middleware.errors import ConfigError, RegistryError
@@ -44,8 +48,11 @@ class HeaderSettings(Section):
     )
     user: str = Field("X-Rerank-User", description="Whose profile to use; also the unit of the A/B split.")
     consent: str = Field(
-        "X-Rerank-Consent", description="none: this user has no profile, and no event of theirs is kept."
+        "X-Rerank-Consent",
+        description="none: no profile of this user is read, and nothing of theirs is kept. all: as without the header. "
+        "Whatever else stands there counts as none.",
     )
+    admin_token: str = Field("X-Rerank-Admin-Token", description="The secret of privacy.admin_token.")
     budget_ms: str = Field("X-Rerank-Budget-Ms", description="Budget of this search's second stage.")
     reason: str = Field("X-Rerank-Reason", description="Why a search was skipped or fell back.")
     variant: str = Field("X-Rerank-Variant", description="The variant that answered.")
@@ -55,6 +62,13 @@ class HeaderSettings(Section):
         description="How many hits are in our order: the window, or where nothing is estimated, as many as were read.",
     )
     depth: str = Field("X-Rerank-Depth", description="How many of them the cross-encoder read.")
+    sponsored: str = Field("X-Rerank-Sponsored", description="Places of the page's sponsored hits, from 1.")
+    candidates: str = Field("X-Rerank-Candidates", description="Where recommendations came from.")
+
+    @property
+    def withheld(self) -> tuple[str, ...]:
+        """Those that the cluster does not get: they are about a person, or a secret of ours."""
+        return (self.user, self.consent, self.admin_token)
 
     @field_validator("*")
     @classmethod
@@ -237,6 +251,10 @@ class Settings(BaseSettings):
     indices: Mapping[str, IndexSettings] = Field({"products": IndexSettings()}, description="Reranked indices by name.")
     profiles: ProfileSettings = ProfileSettings()
     privacy: PrivacySettings = PrivacySettings()
+    ads: AdSettings = AdSettings()
+    ubi: UbiSettings = UbiSettings()
+    events: EventSettings = EventSettings()
+    recommend: RecommendSettings = RecommendSettings()
     rankings: RankingSettings = RankingSettings()
     scores: ScoreSettings = ScoreSettings()
     registry: Path | None = Field(

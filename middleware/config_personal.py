@@ -16,7 +16,7 @@ class PersonalSettings(Section):
         1.0, description="The weights of all profile features are multiplied by this; 0: no profile is used."
     )
     most_ranks: Annotated[int, Field(ge=0)] | None = Field(
-        10,
+        20,
         description="Most places that a hit moves up or down against the order without the profile; 0: none, "
         "null: any number.",
     )

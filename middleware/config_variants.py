@@ -21,20 +21,24 @@ class WeightSettings(Section):
 
     cross_encoder: Weight = Field(1.0, description="The cross-encoder's score.")
     first_stage: Weight = Field(0.25, description="Elasticsearch's score, scaled to 0..1 within the window.")
-    brand_affinity: Weight = Field(0.3, description="How much of the user's behaviour is on this hit's brand.")
-    category_affinity: Weight = Field(0.1, description="How much of the user's behaviour is in this hit's category.")
-    attribute_affinity: Weight = Field(
-        0.1, description="How much of the user's behaviour is on products with this hit's attributes."
+    brand_affinity: Weight = Field(
+        0.3, description="How much more the user chose this hit's brand than the window offers it."
     )
-    price_fit: Weight = Field(0.15, description="How near this hit's price is to the user's usual price.")
+    category_affinity: Weight = Field(
+        0.1, description="Likewise its category; little, since a query mostly says which category is meant."
+    )
+    attribute_affinity: Weight = Field(0.3, description="Likewise its attributes (indices.NAME.features.attributes).")
+    price_fit: Weight = Field(0.3, description="Likewise its price.")
     vector_affinity: Weight = Field(
-        0.3, description="Cosine of the user's and the hit's vectors; needs indices.NAME.vectors."
+        0.1,
+        description="How near the hit's vector is to the user's; needs indices.NAME.vectors. Little, since it gained "
+        "nothing beside the affinities in scripts/bench_personal.py.",
     )
     session_affinity: Weight = Field(
-        0.2, description="Cosine of the hit's vector and that of what the user did in this session."
+        0.1, description="How near the hit's vector is to what the user did in this session."
     )
     bought_before: Weight = Field(
-        0.05, description="The user bought this product. Raise it where people buy the same again, as groceries."
+        0.1, description="The user bought this product; more where people buy the same again, as groceries."
     )
     cluster_popularity: Weight = Field(0.05, description="How much users like this one look at and buy this product.")
     vector_cosine: Weight = Field(

@@ -64,6 +64,40 @@ class AccessDenied(MiddlewareError):
     error_type = "security_exception"
 
 
+class NotAuthenticated(AccessDenied):
+    """The caller has not said who it is: 401."""
+
+    status = 401
+
+
+class ClusterRefused(MiddlewareError):
+    """The cluster refused what we asked in a caller's name: with its own status, which says what the caller may not."""
+
+    error_type = "cluster_refused_exception"
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+class ContentTooLarge(RequestError):
+    """The client sent more at once than we take: 413."""
+
+    status = 413
+    error_type = "content_too_large_exception"
+
+
+class Rejected(MiddlewareError):
+    """There is no room for what the client sent: 429, to be sent again after `retry_after_s`."""
+
+    status = 429
+    error_type = "es_rejected_execution_exception"
+
+    def __init__(self, reason: str, retry_after_s: int) -> None:
+        super().__init__(reason)
+        self.retry_after_s = retry_after_s
+
+
 class UpstreamError(MiddlewareError):
     """No upstream node could be reached, or it broke off before it answered: 502."""
 

@@ -6,6 +6,7 @@ import os
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 
+from middleware.behaviour.cluster_writer import Fate as EventFate
 from middleware.rerank.served_model import SwitchOutcome
 from middleware.rerank.watch import Fate, Stage, VectorFate, VectorStage
 
@@ -87,6 +88,25 @@ class Metrics:
             registry=self._registry,
             multiprocess_mode="livesum",
         )
+        self._events = Counter(
+            "es_rerank_events",
+            "Events and other records of behaviour: accepted (safe on disk), refused (malformed, or no room), then at "
+            "the cluster written, duplicate, again (later), dead (refused by the cluster for good, see dead-letters).",
+            ("fate",),
+            registry=self._registry,
+        )
+        self._event_bytes = Gauge(
+            "es_rerank_events_spooled_bytes",
+            "Bytes of records that wait for the cluster.",
+            registry=self._registry,
+            multiprocess_mode="livesum",
+        )
+        self._event_age = Gauge(
+            "es_rerank_events_oldest_seconds",
+            "How long the oldest of them waits.",
+            registry=self._registry,
+            multiprocess_mode="livemax",
+        )
 
     def count_search(self, outcome: str, reason: str, variant: str) -> None:
         self._searches.labels(outcome, reason, variant).inc()
@@ -127,6 +147,20 @@ class Metrics:
     def count_vectors(self, index: str, fate: VectorFate, hits: int) -> None:
         """See rerank.watch."""
         self._vectors.labels(index, fate).inc(hits)
+
+    def count_received(self, accepted: int, refused: int) -> None:
+        """See behaviour.watch."""
+        self._events.labels("accepted").inc(accepted)
+        self._events.labels("refused").inc(refused)
+
+    def count_sent(self, fate: EventFate, records: int) -> None:
+        """See behaviour.watch."""
+        self._events.labels("dead" if fate is EventFate.REFUSED else fate.value).inc(records)
+
+    def see_spool(self, stored_bytes: int, oldest_age_s: float) -> None:
+        """See behaviour.watch."""
+        self._event_bytes.set(stored_bytes)
+        self._event_age.set(oldest_age_s)
 
     def exposition(self) -> bytes:
         """Everything in Prometheus' text format."""

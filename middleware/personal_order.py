@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from heapq import heappop, heappush
 
+import numpy as np
+from numpy.typing import NDArray
+
 from middleware.fusion import FloatArray
+from middleware.rerank.reading import Stop
 
 
 def bind_order(impersonal: Sequence[int], scores: FloatArray, most_ranks: int | None) -> list[int]:
@@ -38,3 +43,42 @@ def bind_order(impersonal: Sequence[int], scores: FloatArray, most_ranks: int | 
         is_placed[rank] = True
         order.append(impersonal[rank])
     return order
+
+
+@dataclass(frozen=True, slots=True)
+class BoundStop:
+    """Ends the reading of a window whose order is bound, where the first page is that of the whole window.
+
+    `personal` and `impersonal` know the fused scores with the profile and without it. Place p is filled from the hits
+    of impersonal rank p + most_ranks or less. So the page is decided when all hits are read that may be of a rank below
+    page + most_ranks; or, where no hit may have to come into the page since it can fall no further, when as many hits
+    as the page holds, each of rank most_ranks or less whatever is still unread, are better than any other can be.
+    """
+
+    personal: Stop
+    impersonal: Stop
+    most_ranks: int
+
+    @property
+    def page(self) -> int:
+        return self.personal.page
+
+    def is_decided(self, order: NDArray[np.intp], scores: Sequence[float]) -> bool:
+        """Whether the hits after the first len(scores) of `order` may stay unread."""
+        if len(scores) < self.page:
+            return False
+        if self.impersonal.is_decided(order, scores):
+            return True
+        return self.most_ranks >= self.page and self._is_decided_by_taste(order, np.array(scores))
+
+    def _is_decided_by_taste(self, order: NDArray[np.intp], scores: FloatArray) -> bool:
+        known, unread = order[: len(scores)], order[len(scores) :]
+        impersonal, personal = self.impersonal.fuse(known, scores), self.personal.fuse(known, scores)
+        rivals = np.concatenate([impersonal, self.impersonal.bounds[unread]])
+        worst_ranks = (rivals[None, :] >= impersonal[:, None]).sum(axis=1) - 1
+        is_free = worst_ranks <= self.most_ranks
+        if is_free.sum() < self.page:
+            return False
+        reached = np.partition(personal[is_free], -self.page)[-self.page]
+        others = np.concatenate([personal[~is_free], self.personal.bounds[unread]])
+        return bool(others.max(initial=-np.inf) <= reached)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from middleware.ads.server import AdServer
 from middleware.cluster import Cluster
 from middleware.config import Settings
 from middleware.errors import RequestError, RerankError
@@ -17,15 +18,23 @@ from middleware.first_stage import FirstStage, Recall, encoded_like, format_of
 from middleware.fusions import Fusion
 from middleware.message import Request, Response
 from middleware.observability import Metrics
+from middleware.personalization.identity import Identity
 from middleware.personalization.store import ProfileReader
 from middleware.planning import PassThrough, Planner, Planning, without_own_syntax
+from middleware.privacy.consent import may_be_known
 from middleware.ranking import Scored, make_ranking
 from middleware.search.compression import TooLarge
 from middleware.search.hits import SearchResponse
 from middleware.search.json_text import Unreadable
 from middleware.search.plan import Plan
 from middleware.search.reasons import Reason
-from middleware.search.response import Written, first_stage_ranking, has_empty_page_under_exclusion, write_answer
+from middleware.search.response import (
+    Ranking,
+    Written,
+    first_stage_ranking,
+    has_empty_page_under_exclusion,
+    write_answer,
+)
 from middleware.search.target import Form, SearchTarget, read_search_target
 from middleware.second_stage import Outcome, Reader, SecondStage
 from middleware.upstream import Upstream, authorization, close
@@ -72,6 +81,8 @@ class SearchProxy:
         profiles: ProfileReader | None,
         metrics: Metrics,
         fusions: Mapping[str, Fusion | None],
+        identity: Identity,
+        ads: AdServer | None = None,
     ) -> None:
         self._settings = settings
         self._upstream = upstream
@@ -80,7 +91,9 @@ class SearchProxy:
         self._planner = Planner(settings, self._first_stage, cluster, fusions)
         self._second_stage = second_stage
         self._profiles = profiles
+        self._identity = identity
         self._metrics = metrics
+        self._ads = ads
 
     def __call__(self, request: Request, target: SearchTarget) -> Response:
         """Answer a request of one search or many, for a `target` of any form.
@@ -104,7 +117,7 @@ class SearchProxy:
         outcomes = self._rerank(planning, recall, reader, budget_ms)
         timing = Timing(started, time.perf_counter() - reranking)
         try:
-            return self._respond(request, planning, recall, outcomes, timing)
+            return self._respond(request, planning, recall, outcomes, reader, timing)
         except Unreadable as error:
             _log.info("answer of %s not writable: %s", request.path, error)
             return self._answer_as_it_was(request, planning, Reason.FIRST_STAGE_FAILED)
@@ -124,9 +137,13 @@ class SearchProxy:
     def _reader(self, request: Request) -> Reader:
         user = (request.header(self._settings.headers.user) or "").strip()
         credentials = authorization(request)
-        if self._profiles is None or not user:
+        if not user or not may_be_known(request.headers, self._settings.headers):
             return Reader(credentials=credentials)
-        return Reader(user, self._profiles.prefetch(user, credentials), credentials)
+        client_id = self._identity.hash(user)
+        if self._ads is not None:
+            self._ads.prepare(client_id)
+        profile = self._profiles.prefetch(user, credentials) if self._profiles else None
+        return Reader(client_id, profile, credentials)
 
     def _recall(self, request: Request, planning: Planning) -> Recall | Response:
         """All windows from Elasticsearch; where it refuses, its answer to the client's own request instead."""
@@ -175,9 +192,15 @@ class SearchProxy:
         return {place: outcome for (place, _, _), outcome in zip(usable, outcomes, strict=True)}
 
     def _respond(
-        self, request: Request, planning: Planning, recall: Recall, outcomes: Mapping[int, Outcome], timing: Timing
+        self,
+        request: Request,
+        planning: Planning,
+        recall: Recall,
+        outcomes: Mapping[int, Outcome],
+        reader: Reader,
+        timing: Timing,
     ) -> Response:
-        asked, written = planning.asked, self._write(request, planning, recall, outcomes, timing)
+        asked, written = planning.asked, self._write(request, planning, recall, outcomes, reader, timing)
         others = self._others(request, planning, recall)
         body = write_answer(asked, format_of(recall.response), recall.answer, written, others, timing.took_ms())
         verdicts = [judge(plan, outcomes.get(place)) for place, plan in enumerate(planning.plans)]
@@ -186,20 +209,42 @@ class SearchProxy:
         self._metrics.observe_stages(recall.seconds, timing.second_stage_s)
         durations = f"es;dur={recall.seconds * 1000:.1f}, rerank;dur={timing.second_stage_s * 1000:.1f}"
         headers = {**verdict_headers(self._settings.headers, verdicts), "Server-Timing": durations}
+        if places := [", ".join(map(str, each.ranking.sponsored_places(each.plan))) for each in written]:
+            headers |= {self._settings.headers.sponsored: "; ".join(places)} if any(places) else {}
         return encoded_like(recall.response, body).with_headers(headers)
 
     def _write(
-        self, request: Request, planning: Planning, recall: Recall, outcomes: Mapping[int, Outcome], timing: Timing
+        self,
+        request: Request,
+        planning: Planning,
+        recall: Recall,
+        outcomes: Mapping[int, Outcome],
+        reader: Reader,
+        timing: Timing,
     ) -> list[Written]:
         """Each usable response with its ranking, and of deferred searches the hits of the page."""
         rankings = []
         for place, plan, found in _usable(planning, recall):
             outcome = outcomes[place]
-            scored = outcome if isinstance(outcome, Scored) else None
-            rankings.append((plan, found, make_ranking(plan, found, scored) if scored else first_stage_ranking(found)))
+            ranking = first_stage_ranking(found)
+            if isinstance(outcome, Scored):
+                ranking = self._sponsored(plan, found, outcome, make_ranking(plan, found, outcome), reader)
+            rankings.append((plan, found, ranking))
         apart = [ranked for ranked in rankings if ranked[0].deferral]
         pages = iter(self._first_stage.fetch_pages(request, planning.asked, apart) if apart else [])
         return [Written(*ranked, next(pages) if ranked[0].deferral else {}, timing.took_ms()) for ranked in rankings]
+
+    def _sponsored(
+        self, plan: Plan, found: SearchResponse, scored: Scored, ranking: Ranking, reader: Reader
+    ) -> Ranking:
+        """The ranking with its ads, fail-open: what goes wrong with them leaves it without."""
+        if self._ads is None:
+            return ranking
+        try:
+            return self._ads.sponsor(plan, found, scored, ranking, reader.user)
+        except Exception:  # noqa: BLE001  a bug of ours must not fail a search
+            _log.exception("a search without its ads")
+            return ranking
 
     def _others(self, request: Request, planning: Planning, recall: Recall) -> dict[tuple[int, int], str]:
         """Span -> response to the client's own search, for the planned ones that Elasticsearch refused or failed."""

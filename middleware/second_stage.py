@@ -61,6 +61,10 @@ class SecondStage:
         self._vectors = vectors or {}
         self._remembered: TtlLruCache[bytes, Scored] = TtlLruCache(settings.rankings.size)
 
+    def forget(self) -> None:
+        """Forget all rankings: one of them may be made of a profile that was erased."""
+        self._remembered.clear()
+
     def rerank(
         self, searches: Sequence[tuple[Plan, SearchResponse]], reader: Reader, budget_ms: float
     ) -> list[Outcome]:
@@ -80,6 +84,7 @@ class SecondStage:
         budget_ms: float,
     ) -> list[Outcome]:
         deadline = time.monotonic() + budget_ms / 1000
+        patience = min(deadline, time.monotonic() + self._settings.profiles.budget_ms / 1000)
         outcomes: list[Outcome | None] = [None] * len(searches)
         by_model: defaultdict[str, list[Task]] = defaultdict(list)
         for place, (plan, response) in enumerate(searches):
@@ -91,7 +96,8 @@ class SecondStage:
             elif plan.variant.model is None or plan.variant.model not in engines:
                 outcomes[place] = NoModel(f"variant {plan.variant.name!r} has no model; define one under models")
             else:
-                taken_up = self._take_up(Task(place, plan, window), response, reader, engines[plan.variant.model])
+                engine = engines[plan.variant.model]
+                taken_up = self._take_up(Task(place, plan, window), response, reader, engine, patience)
                 if isinstance(taken_up, Task):
                     by_model[plan.variant.model].append(taken_up)
                 else:
@@ -102,12 +108,14 @@ class SecondStage:
                 outcomes[task.place] = outcome
         return [outcome for outcome in outcomes if outcome is not None]
 
-    def _take_up(self, task: Task, response: SearchResponse, reader: Reader, engine: Engine) -> Task | Scored:
+    def _take_up(
+        self, task: Task, response: SearchResponse, reader: Reader, engine: Engine, until: float
+    ) -> Task | Scored:
         """The task with all that it needs, on its way; or the ranking that is remembered."""
         plan, window = task.plan, task.window
         key = _key(plan, window, reader, engine.name)
         remembered = self._remembered.get(key)
-        if remembered is not None and not _is_outdated(remembered[0], plan, reader):
+        if remembered is not None and not _is_outdated(remembered[0], plan, reader, until):
             return remembered[0]
         has_profile = reader.user is not None and plan.variant.wants_profile
         is_spared = has_profile and _is_spared(plan, window)
@@ -184,11 +192,11 @@ def _key(plan: Plan, window: Window, reader: Reader, model: str) -> bytes:
     return digest.digest()
 
 
-def _is_outdated(remembered: Scored, plan: Plan, reader: Reader) -> bool:
-    """Whether a search begins anew, with a profile that has changed since it was ranked."""
+def _is_outdated(remembered: Scored, plan: Plan, reader: Reader, until: float) -> bool:
+    """Whether a search begins anew, with a profile, there by `until` (monotonic), that has changed since."""
     if plan.page.start or remembered.is_spared or not plan.variant.wants_profile:
         return False
-    profile = _finished(reader.profile, time.monotonic())
+    profile = _finished(reader.profile, until)
     return profile is not None and (remembered.profile is None or remembered.profile.version != profile.version)
 
 

@@ -38,6 +38,11 @@ class TtlLruCache(Generic[K, V]):
         with self._lock:
             self._put(key, value, ttl_s)
 
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._entries.clear()
+
     def put_first(self, key: K, value: V, ttl_s: float) -> V:
         """Remember `value` unless another is remembered; returns the one that is, so that all who ask agree."""
         with self._lock:
@@ -58,6 +63,11 @@ class TtlLruCache(Generic[K, V]):
         self._entries.move_to_end(key)
         while len(self._entries) > self._size:
             self._entries.popitem(last=False)
+
+    def forget(self, key: K) -> None:
+        """Nothing is remembered under `key` any more."""
+        with self._lock:
+            self._entries.pop(key, None)
 
     def __len__(self) -> int:
         with self._lock:

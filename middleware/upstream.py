@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from middleware.config import UpstreamSettings
 from middleware.errors import UpstreamError
-from middleware.message import CHUNK_BYTES, Headers, Request, Response, end_to_end
+from middleware.message import CHUNK_BYTES, Request, Response, end_to_end
 from middleware.transport import Message, Node, NodeBrokeOff, NodeUnreachable
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -19,7 +19,9 @@ _log = logging.getLogger(__name__)
 class Upstream:
     """All upstream nodes. Thread-safe."""
 
-    def __init__(self, settings: UpstreamSettings) -> None:
+    def __init__(self, settings: UpstreamSettings, withheld: Iterable[str] = ()) -> None:
+        """`withheld`: names of headers that are for us alone, such as a user's: no node gets them, nor logs them."""
+        self._dropped = ("expect", *(name.lower() for name in withheld))
         self._nodes = [Node(url, settings) for url in settings.urls]
         self._turn = 0
         self._lock = threading.Lock()
@@ -43,7 +45,7 @@ class Upstream:
         if request.has_body:
             body = request.body if request.stream is None else request.chunks()
         chunked = request.has_body and request.length is None
-        headers = _forwarded(request.headers)
+        headers = end_to_end(request.headers, self._dropped)
         repeatable = safe and request.stream is None
         return self._send(Message(request.method, request.target, headers, body, chunked, repeatable))
 
@@ -54,7 +56,8 @@ class Upstream:
         """
         ours = {"Accept-Encoding": "identity", **own_headers, "Content-Length": str(len(body))}
         replaced = {name.lower() for name in (*ours, "content-encoding")}
-        kept = tuple((name, value) for name, value in _forwarded(request.headers) if name.lower() not in replaced)
+        sent = end_to_end(request.headers, self._dropped)
+        kept = tuple((name, value) for name, value in sent if name.lower() not in replaced)
         return self._send(Message(request.method, target, (*kept, *ours.items()), body, repeatable=True))
 
     def _send(self, message: Message) -> Response:
@@ -107,11 +110,6 @@ class Upstream:
             for node in again:
                 node.backoff.until = now + node.backoff.first_s
         return again + living + dead
-
-
-def _forwarded(headers: Headers) -> Headers:
-    """End-to-end headers; `Expect` is ours to answer, and was."""
-    return end_to_end(headers, ("expect",))
 
 
 def read_all(response: Response, max_bytes: int) -> bytes | None:

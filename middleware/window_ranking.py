@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from middleware.errors import DeadlineExceeded
 from middleware.features.table import PROFILE_FEATURES
 from middleware.fusion import FloatArray, scale_first_stage
-from middleware.personal_order import bind_order
+from middleware.fusion_models import FusionModel
+from middleware.personal_order import BoundStop, bind_order
 from middleware.personalization.features import profile_features
 from middleware.personalization.profiles import Profile
 from middleware.ranking import Scored
 from middleware.rerank.engine import Engine
-from middleware.rerank.reading import Reading, Stop
+from middleware.rerank.reading import Ending, Reading, Stop
 from middleware.rerank.vector_reader import Pending, VectorReader
 from middleware.rerank.vectors import HitVectors
 from middleware.search.plan import Plan
@@ -91,18 +92,18 @@ def begin(task: Task, engine: Engine, profile: Profile | None, until: float) -> 
     return Begun(task, reading, estimates.scores, vectors)
 
 
-def _stop(plan: Plan, others: Features, uppers: FloatArray, profile: Profile | None) -> Stop | None:
-    """When the page is decided; None for a model of which that cannot be said.
-
-    Where a profile moves a hit by at most r ranks, place p is filled from the first p + r of the order without it: the
-    page is decided by those, whatever the profile says, as soon as all of them were read.
-    """
+def _stop(plan: Plan, others: Features, uppers: FloatArray, profile: Profile | None) -> Ending | None:
+    """When the page is decided; None for a model of which that cannot be said."""
     model, page, most = plan.variant.fusion.model, plan.variant.cascade.page, plan.variant.personal.most_ranks
     if not model.is_monotone_in("cross_encoder"):
         return None
-    if profile is not None and most is not None:
-        others, page = _impersonal(others), page + most
+    whole = _stop_of(model, others, uppers, page)
+    if profile is None or most is None:
+        return whole
+    return BoundStop(whole, _stop_of(model, _impersonal(others), uppers, page + most), most)
 
+
+def _stop_of(model: FusionModel, others: Features, uppers: FloatArray, page: int) -> Stop:
     def fuse(places: NDArray[np.intp], scores: FloatArray) -> FloatArray:
         part = {name: values[places] for name, values in others.items()}
         return model.fuse({**part, "cross_encoder": scores})

@@ -25,6 +25,7 @@ KNOWN = Profile(
     cluster_popularity={"a2": 0.1},
     events=12,
     confidence=0.9,
+    weight=45.0,
 )
 BOUGHT = {"a1": ACME, "a2": ACME, "a3": ACME}
 
@@ -53,7 +54,8 @@ def test_how_well_the_user_is_known(profile, first) -> None:
 
 
 def features_of(hit, object_id, profile=KNOWN):
-    return {name: values[0] for name, values in profile_features(profile, [hit], [object_id]).items()}
+    others = [HitFields(("zeta",), ("cables",), 5.0, attributes=("colour=blue",))] * 3
+    return {name: values[0] for name, values in profile_features(profile, [hit, *others], [object_id, *"xyz"]).items()}
 
 
 def test_a_hit_has_the_facts_behind_its_features_and_no_others() -> None:

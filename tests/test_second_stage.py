@@ -192,7 +192,7 @@ def test_the_window_header_says_how_far_each_search_got() -> None:
 
 def test_profile_features_are_those_of_the_scored_hits() -> None:
     profile: Future[Profile | None] = Future()
-    profile.set_result(Profile(brand_affinity={"acme": 1.0}))
+    profile.set_result(Profile(brand_affinity={"acme": 0.9}, weight=900.0, confidence=0.9))
     sources = [{"title": "t", "brand": brand} for brand in ("Other", "ACME", "ACME")]
     scored = rerank(FakeEngine([0.5] * 3, known=2), respond(sources, [1.0] * 3), profile=profile)
     assert list(scored.order) == [1, 0]
@@ -275,7 +275,7 @@ def test_a_failure_of_the_engine_is_passed_on() -> None:
 
 def test_a_profile_joins_the_features_when_it_is_there() -> None:
     profile: Future[Profile | None] = Future()
-    profile.set_result(Profile(brand_affinity={"acme": 1.0}))
+    profile.set_result(Profile(brand_affinity={"acme": 0.9}, weight=900.0, confidence=0.9))
     sources = [{"title": "t", "brand": "Other"}, {"title": "t", "brand": "ACME"}]
     scored = rerank(FakeEngine([0.5, 0.5]), respond(sources, [1.0, 1.0]), profile=profile)
     assert list(scored.order) == [1, 0]

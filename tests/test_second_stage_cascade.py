@@ -236,7 +236,7 @@ def test_the_headers_say_what_is_ranked_and_what_of_it_was_read() -> None:
 
 def test_a_profile_has_a_say_in_what_is_read_as_far_as_it_may_move_a_hit() -> None:
     profile: Future[Profile | None] = Future()
-    profile.set_result(Profile(brand_affinity={"acme": 1.0}))
+    profile.set_result(Profile(brand_affinity={"acme": 0.9}, weight=900.0, confidence=0.9))
     sources = [{"title": f"t{number}", "brand": "ACME" if number >= 30 else "Other"} for number in range(HITS)]
     for given_profile, most, read in (
         (profile, None, range(30, 40)),

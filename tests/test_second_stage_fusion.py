@@ -134,7 +134,7 @@ def test_the_day_may_be_given_for_what_is_replayed() -> None:
 
 def test_a_profile_joins_a_trained_model_as_its_file_says() -> None:
     profile: Future[Profile | None] = Future()
-    profile.set_result(Profile(brand_affinity={"acme": 1.0}))
+    profile.set_result(Profile(brand_affinity={"acme": 0.9}, weight=900.0, confidence=0.9))
     response = respond([{"title": "t", "brand": "Other"}, {"title": "t", "brand": "ACME"}], [1.0, 1.0])
     impersonal, personal = (
         Case(linear({"cross_encoder": 1.0})),

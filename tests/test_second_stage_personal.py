@@ -28,7 +28,7 @@ from middleware.second_stage import Reader, SecondStage
 COUNT = 12
 KINDS = ("linear", "network", "trees", "average")
 BODY = {"query": {"match": {"title": "red"}}, "size": COUNT}
-ACME = Profile(brand_affinity={"acme": 1.0}, version="1")
+ACME = Profile(brand_affinity={"acme": 0.9}, weight=900.0, confidence=0.9, version="1")
 
 
 def known(profile):
@@ -115,7 +115,9 @@ def test_strength_multiplies_what_a_profile_adds() -> None:
 
 @pytest.mark.parametrize(("query", "title"), [("red xj-900", "Red XJ900 {}"), ("red wool hat 3", "Red wool hat {}")])
 def test_a_query_that_names_a_product_is_left_alone(query, title) -> None:
-    sources = [{"title": title.format(number) if number < 4 else f"t{number}"} for number in range(COUNT - 1)]
+    sources = [
+        {"title": title.format(number) if number < 4 else f"t{number}", "brand": "other"} for number in range(COUNT - 1)
+    ]
     response = respond([*sources, {"title": "blue", "brand": "acme"}])
     body = {"query": {"match": {"title": query}}, "size": COUNT}
     spared = rerank(settings_of({"strength": 10}), response=response, body=body)
@@ -149,7 +151,7 @@ def test_a_search_that_begins_anew_after_a_click_is_ranked_anew_and_its_next_pag
     assert rerank(settings, Profile(version="3"), response, {**BODY, "from": 4, "size": 4}, stage=stage) is after
 
 
-ACME_LATER = Profile(brand_affinity={"acme": 1.0}, version="2")
+ACME_LATER = Profile(brand_affinity={"acme": 0.9}, weight=900.0, confidence=0.9, version="2")
 
 
 def test_vectors_are_fetched_for_a_users_cosine_alone_and_the_query_is_not_encoded() -> None:
@@ -162,7 +164,7 @@ def test_vectors_are_fetched_for_a_users_cosine_alone_and_the_query_is_not_encod
     stage = SecondStage(settings, {"fake": FakeEngine([0.5] * 3)}, {"products": vectors})
     scored = rerank(settings, user, response, stage=stage)
     assert vectors.asked == [(None, ["t0", "t1", "t2"], {})]
-    assert scored.features["vector_affinity"] == pytest.approx([0, 0, 0.9])
+    assert scored.features["vector_affinity"] == pytest.approx([0.5, 0.5, 1])
     assert "vector_cosine" not in scored.features
     rerank(settings, None, response, user=None, stage=stage)
     assert len(vectors.asked) == 1
@@ -177,6 +179,7 @@ FULL = Profile(
     session_vector=np.array([0, 1], dtype=np.float32),
     vector_model="r1",
     confidence=0.9,
+    weight=900.0,
     bought={"3": 0.0},
     cluster_popularity={"1": 0.1, "4": 0.3},
     version="1",

@@ -297,3 +297,13 @@ def test_a_search_of_ours_carries_the_clients_headers_and_our_length(recorder):
     assert body == b'{"size":5}'
     assert {b"authorization: apikey abc==", b"content-length: 10", b"accept-encoding: identity", b"x-a: 1"} <= lines
     assert not any(b"9999" in line or b"gzip" in line for line in lines)
+
+
+def test_headers_that_are_for_us_alone_reach_no_node():
+    node = Recorder(requests_per_connection=2)
+    upstream = Upstream(UpstreamSettings(urls=(node.url,)), ("X-Rerank-User",))
+    headers = (("Host", "shop"), ("x-rerank-user", "anna"), ("X-Other", "kept"))
+    read_all(upstream.forward(Request("GET", "/", headers)), 100)
+    read_all(upstream.search(Request("POST", "/i/_search", headers), "/i/_search", b"{}", {}), 100)
+    assert len(node.requests) == 2
+    assert all(b"anna" not in request and b"X-Other: kept" in request for request in node.requests)

@@ -6,12 +6,13 @@ import hashlib
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from elasticsearch import Elasticsearch
 
@@ -36,6 +37,15 @@ WHILE_BUILDING = {"refresh_interval": "-1", "number_of_replicas": 0, "auto_expan
 OnProgress = Callable[[Progress], None]
 
 
+class Filler(Protocol):
+    """Fills in what documents lack, in their order; `key` changes with what it would fill in."""
+
+    key: str
+    counts: Counter[str]
+
+    def fill(self, documents: Iterable[Prepared]) -> Iterator[Prepared]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class BootstrapOptions:
     """How to build: `language` auto or one of mappings/analysis; `mapping` an index body of the shop's own;
@@ -48,6 +58,7 @@ class BootstrapOptions:
     input_format: str | None = None
     dry_run: bool = False
     patience_s: float = 120.0
+    classifier: Filler | None = None
 
 
 def bootstrap_products(
@@ -116,7 +127,7 @@ class _Bootstrap:
 
     def _rehearse(self, records: Iterator[Any], analysis: Analysis) -> Report:
         self._rejects.start()
-        for _ in self._prepared(records, 0):
+        for _ in self._filled(records, 0):
             self._documents += 1
             self._tell("reading")
         return self._report(analysis, None, (), ())
@@ -129,7 +140,7 @@ class _Bootstrap:
             building = {**body, "settings": {**body["settings"], **WHILE_BUILDING}}
             build = self._versions.create(building, fingerprint, label)
         build = self._settle_checkpoint(build)
-        build = self._fill(build, self._prepared(records, build.checkpoint), body["mappings"])
+        build = self._fill(build, self._filled(records, build.checkpoint), body["mappings"])
         self._open_for_search(build, body["settings"])
         self._verify(build)
         build = self._versions.promote(build)
@@ -157,6 +168,10 @@ class _Bootstrap:
             elif outcome.line not in self._rejects.refused_lines:
                 self._documents += 1
                 self._resumed += 1
+
+    def _filled(self, records: Iterator[Any], done_to_line: int) -> Iterator[Prepared]:
+        prepared = self._prepared(records, done_to_line)
+        return self._options.classifier.fill(prepared) if self._options.classifier else prepared
 
     def _fill(self, build: Build, documents: Iterator[Prepared], mappings: dict[str, Any]) -> Build:
         # Where later records overwrite earlier ones of the same id, two batches must never overtake each other.
@@ -229,8 +244,14 @@ class _Bootstrap:
         with open(self._input.name, "rb") as content:
             digest = hashlib.file_digest(content, "sha256")
         terms = [body, asdict(self._options.prepare), self._input.format]
+        if self._options.classifier is not None:
+            terms.append(self._options.classifier.key)
         digest.update(json.dumps(terms, sort_keys=True).encode())
         return digest.hexdigest()
+
+    def _classified(self) -> dict[str, int]:
+        classifier = self._options.classifier
+        return {f"classify.{name}": count for name, count in classifier.counts.items()} if classifier else {}
 
     def _tell(self, phase: str) -> None:
         rejects = sum(self._rejects.counts.values())
@@ -253,7 +274,7 @@ class _Bootstrap:
             resumed=self._resumed,
             rejects=dict(self._rejects.counts),
             rejects_file=str(self._rejects.path) if self._rejects.path and self._rejects.counts else None,
-            steps=dict(self._preparer.counts),
+            steps=dict(self._preparer.counts) | self._classified(),
             switched_off=tuple(name for name, on in steps.items() if not on),
             seconds=time.monotonic() - self._started,
             dry_run=self._options.dry_run,

@@ -40,6 +40,7 @@ KINDS = {
     "ubi": Kind(("ubi_queries", "ubi_events")),
     "profiles": Kind(("profiles",), "user_id"),
     "exposures": Kind(("exposures",)),
+    "ads": Kind(("ads", "ad_impressions"), "ad_id"),
 }
 
 

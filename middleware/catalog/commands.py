@@ -93,6 +93,13 @@ def products(
         str | None,
         typer.Option(metavar="FIELDS", help="What near duplicates share beside the title's words, e.g. brand,price."),
     ] = None,
+    classifier: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Fills in missing categories (`es-rerank classify train`); unsure ones go to ALIAS-review.csv.",
+        ),
+    ] = None,
     rejects: RejectsFile = None,
     report: ReportFile = None,
     patience: Patience = 120.0,
@@ -121,6 +128,7 @@ def products(
     from middleware.catalog.bootstrap import BootstrapOptions
     from middleware.catalog.prepare import PrepareOptions
     from middleware.catalog.prepare_duplicates import NEAR_DUPLICATE_FIELDS
+    from middleware.learning.classification.classify import open_filler, write_review
 
     client = _connect(url, user, password, api_key, ca_file, insecure)
     if rollback:
@@ -145,6 +153,7 @@ def products(
         id_field=id_field,
         price_divisor=price_divisor,
     )
+    filler = open_filler(classifier) if classifier else None
     options = BootstrapOptions(
         language=language,
         mapping=mapping,
@@ -153,8 +162,11 @@ def products(
         input_format=input_format.value if input_format else None,
         dry_run=dry_run,
         patience_s=patience,
+        classifier=filler,
     )
     _run_products(client, source, alias, options, report)
+    if filler is not None:
+        write_review(filler.unsure, Path(f"{alias}-review.csv"))
 
 
 @app.command()
@@ -230,6 +242,32 @@ def exposures(
     """
     client = _connect(url, user, password, api_key, ca_file, insecure)
     _run_records(client, "exposures", source, _Extras(prefix, rejects, dry_run, patience, report))
+
+
+@app.command()
+def ads(
+    source: Source = None,
+    url: Url = DEFAULT_URL,
+    prefix: Prefix = "",
+    dry_run: DryRun = False,
+    rejects: RejectsFile = None,
+    report: ReportFile = None,
+    patience: Patience = 120.0,
+    user: User = None,
+    password: Password = None,
+    api_key: ApiKey = None,
+    ca_file: CaFile = None,
+    insecure: Insecure = False,
+) -> None:
+    """Make the indices of sponsored hits, ads and ad_impressions, and load JSON lines (one ad each, by ad_id).
+
+    An ad: {"ad_id": "a1", "object_id": "p7", "bid": 0.2, "budget": 50, "queries": ["running shoes"],
+    "starts_at": "2026-05-01", "ends_at": "2026-06-01"}; loaded again, it is replaced. Example:
+
+    es-rerank bootstrap ads --input ads.jsonl
+    """
+    client = _connect(url, user, password, api_key, ca_file, insecure)
+    _run_records(client, "ads", source, _Extras(prefix, rejects, dry_run, patience, report))
 
 
 @app.command()

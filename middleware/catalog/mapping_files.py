@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 import json
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from middleware.errors import CommandError, ConfigError
+from middleware.errors import ConfigError
+from middleware.mapping_folder import find_mappings as find_mappings
 
 META_KEY = "es_rerank"
-
-
-@cache
-def find_mappings() -> Path:
-    """The folder with the index bodies. Raises CommandError where the installation has lost it."""
-    package = Path(__file__).resolve().parent.parent
-    for folder in (package / "_mappings", package.parent / "mappings"):
-        if (folder / "products.json").is_file():
-            return folder
-    raise CommandError("the folder mappings/ is missing from this installation; install es-rerank again")
 
 
 def load_body(name: str, path: Path | None = None) -> dict[str, Any]:

@@ -20,6 +20,7 @@ MAX_RECORD_BYTES = 8 * 1024 * 1024
 MAX_CELL_CHARS = 1024 * 1024
 FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".csv": "csv", ".tsv": "tsv"}
 GZIP_MAGIC = b"\x1f\x8b"
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,7 @@ class Input:
         self.size = None if self.name == STDIN else Path(self.name).stat().st_size
         self._counted = _CountedReader(self._raw)
         buffered = io.BufferedReader(self._counted, 256 * 1024)
-        zipped = buffered.peek(2)[:2] == GZIP_MAGIC
-        self._lines: IO[bytes] = cast(IO[bytes], gzip.GzipFile(fileobj=buffered)) if zipped else buffered
+        self._lines = _unpacked(buffered, self.name)
         self.format = input_format or _format_of(self.name)
 
     @property
@@ -114,11 +114,24 @@ def _open(name: str) -> IO[bytes]:
         raise ConfigError("--input", name, f"cannot be read: {error.strerror}") from error
 
 
+def _unpacked(buffered: io.BufferedReader[Any], name: str) -> IO[bytes]:
+    magic = buffered.peek(4)[:4]
+    if magic[:2] == GZIP_MAGIC:
+        return cast(IO[bytes], gzip.GzipFile(fileobj=buffered))
+    if magic != ZSTD_MAGIC:
+        return buffered
+    try:
+        import zstandard
+    except ImportError as error:
+        raise ConfigError("--input", name, "zstd needs an extra package: pip install 'es-rerank[zstd]'") from error
+    return io.BufferedReader(cast(Any, zstandard.ZstdDecompressor().stream_reader(buffered)), 256 * 1024)
+
+
 def _format_of(name: str) -> str:
     if name == STDIN:
         return "jsonl"
     path = Path(name)
-    suffix = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
+    suffix = Path(path.stem).suffix if path.suffix in (".gz", ".zst") else path.suffix
     if suffix not in FORMATS:
         raise ConfigError("--input", name, "unknown kind of file; give --format jsonl, csv or tsv")
     return FORMATS[suffix]

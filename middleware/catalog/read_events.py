@@ -18,7 +18,8 @@ def read_entries(source: Input, indices: Mapping[str, str], id_field: str | None
     """The documents of `source`, each with the index it belongs to; `indices` maps names of mappings/ to aliases.
 
     Understood, line by line: Elasticsearch's bulk form (an action line, then the document), `index<TAB>json`, and
-    plain JSON objects, which go into the only index or, of UBI's two, into ubi_events if they have an action_name.
+    plain JSON objects, which go into the only index or, of UBI's two, into ubi_events if they have an action_name; of
+    the two of ads, into ad_impressions if they have a cost.
     Without an id of its own a document gets a hash of its content, so that loading it again changes nothing.
     """
     action: dict[str, Any] | None = None
@@ -72,4 +73,6 @@ def _guess(document: dict[str, Any], indices: Mapping[str, str]) -> str:
         return next(iter(indices))
     if "action_name" in document:
         return "ubi_events"
+    if "ads" in indices:
+        return "ad_impressions" if "cost" in document else "ads"
     return "ubi_queries" if "user_query" in document else "neither an event nor a query"

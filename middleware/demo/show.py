@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,7 +17,6 @@ from middleware.demo.client import INDEX, Answer, ShopClient, search_body
 TITLES = 5
 USERS = ("anna", "ben")
 _PATIENT = {"X-Rerank-Budget-Ms": "60000"}
-_PERSONAL = ("brand_affinity", "category_affinity", "price_fit")
 
 
 def show_queries(console: Console, client: ShopClient) -> None:
@@ -84,12 +82,8 @@ def _why(explanation: Mapping[str, Any]) -> str:
     if not profile:
         return "no profile"
     first = explanation["hits"][0]
-    gains = {name: first["contributions"].get(name, 0.0) for name in _PERSONAL}
-    liked = ", ".join(f"{name} {share:.0%}" for name, share in list(profile["brand_affinity"].items())[:3])
-    parts = ", ".join(f"{name} {value:+.3f}" for name, value in gains.items())
-    usual = profile["price_log_mean"]
-    price = f", usually pays about {math.exp(usual):.0f}" if usual is not None else ""
-    return f"likes {liked or 'no brand yet'}{price}; the first hit got {parts}"
+    was = f"the first hit, {first['rank_without_profile']}. without a profile"
+    return f"{'; '.join(profile['facts'])}. Of {was}: {'; '.join(first['facts']) or 'nothing'}"
 
 
 def show_next_steps(console: Console, url: str, upstream: str, config: str, serving: bool) -> None:

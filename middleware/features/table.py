@@ -63,17 +63,19 @@ _ALL = (
         0.5,
         "0.5 ^ (age / half-life), 1 for a date to come; without a date the window's median.",
     ),
-    Feature("brand_affinity", 0.0, "How much of the user's behaviour is on this hit's brand."),
-    Feature("category_affinity", 0.0, "How much of the user's behaviour is in this hit's category."),
-    Feature("attribute_affinity", 0.0, "How much of the user's behaviour is on products with this hit's attributes."),
-    Feature("price_fit", 0.5, "How near the price is to the user's usual price; 0.5 without a price or a profile."),
+    Feature("brand_affinity", 0.5, "How much more the user chose this hit's brand than the window offers it."),
+    Feature("category_affinity", 0.5, "How much more the user chose this hit's category than the window offers it."),
+    Feature(
+        "attribute_affinity", 0.5, "How much more the user chose this hit's attributes than the window offers them."
+    ),
+    Feature("price_fit", 0.5, "How much likelier the user chooses this hit's price than the window offers it."),
     Feature(
         "vector_affinity",
-        0.0,
-        "Cosine of the user's and the hit's vectors, 0 where negative, times how sure the profile is; without a vector "
-        "the window's median.",
+        0.5,
+        "Cosine of the user's and the hit's vectors: how far it is from the window's median, times how sure the "
+        "profile is.",
     ),
-    Feature("session_affinity", 0.0, "Cosine of the hit's vector and that of what the user did in this session."),
+    Feature("session_affinity", 0.5, "Likewise of the hit's vector and that of what the user did in this session."),
     Feature("bought_before", 0.0, "1: the user bought this very product."),
     Feature(
         "cluster_popularity",

@@ -37,6 +37,6 @@ class NewestEvents:
         known = self._events.get(user_hash)
         return known[0] if known else (0, ())
 
-    def forget(self, user_hash: str) -> None:
-        """Keep nothing of this user."""
-        self._events.drop(lambda key: key == user_hash)
+    def forget(self, user_hash: str | None = None) -> None:
+        """Keep nothing of this user, or of any."""
+        self._events.drop(lambda key: user_hash in (None, key))

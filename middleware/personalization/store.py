@@ -114,15 +114,15 @@ class ProfileReader:
             parsed = (parse_event(document, event_id) for event_id, document in events)
             self._accepted.add(event for event in parsed if event is not None and event.event_id)
 
-    def forget(self, user_hash: str) -> None:
-        """Keep nothing of this user; reads under way end with None and leave nothing behind."""
+    def forget(self, user_hash: str | None = None) -> None:
+        """Keep nothing of this user, or of any; reads under way end with None and leave nothing behind."""
         with self._lock:
-            flights = [flight for flight in self._flights.values() if flight.key[0] == user_hash]
+            flights = [each for each in self._flights.values() if user_hash in (None, each.key[0])]
         for flight in flights:
             self._land(flight, None)
         self._accepted.forget(user_hash)
         for cache in (self._bases, self._profiles):
-            cache.drop(lambda key: key[0] == user_hash)
+            cache.drop(lambda key: user_hash in (None, key[0]))
 
     def close(self) -> None:
         """Take no more background reads; those not started yet end with None, those running end by themselves."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,17 @@ class Stop:
         return bool(self.bounds[unread].max(initial=-np.inf) <= reached)
 
 
+class Ending(Protocol):
+    """Says when a window need not be read any further; `page` hits are read at least."""
+
+    @property
+    def page(self) -> int: ...
+
+    def is_decided(self, order: NDArray[np.intp], scores: Sequence[float]) -> bool:
+        """Whether the hits after the first len(scores) of `order` may stay unread."""
+        ...
+
+
 @dataclass(slots=True)
 class Reading:
     """One window on its way through the model: `scores` are those of the first hits of `order`, shape (n,).
@@ -46,7 +58,7 @@ class Reading:
 
     order: NDArray[np.intp]
     depth: int
-    stop: Stop | None = None
+    stop: Ending | None = None
     scores: list[float] = field(default_factory=list)
     is_over: bool = False
 

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from middleware.config import IndexSettings, Settings
+from middleware.errors import RequestError
 from middleware.experiments.assign import ResolvedVariant, resolve
 from middleware.fusions import Fusion
 from middleware.search.added_fields import choose_added_fields
@@ -203,6 +204,17 @@ def _read_count(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**31:
         raise Unreadable("not a number of hits")
     return value
+
+
+def query_text_of(search: Search, indices: Mapping[str, IndexSettings]) -> str:
+    """What a search's words are, reranked or not; empty where it has none, or where our syntax in it is wrong."""
+    sections = find_sections(search.indices, indices)
+    section = sections.candidates[0][1] if sections else IndexSettings()
+    try:
+        body, wish = read_wish(search.body)
+    except RequestError:
+        return ""
+    return _query_text(search, body, wish or Wish(), section)
 
 
 def _query_text(search: Search, body: Mapping[str, Any], wish: Wish, section: IndexSettings) -> str:

@@ -48,6 +48,9 @@ class Reason(StrEnum):
     # skipped: after the first stage
     NO_HITS = "no_hits", "Elasticsearch found nothing"
     NO_DOCUMENT_TEXT = "no_document_text", "no hit has any of the fields of the document text"
+    # recommendations
+    NO_CANDIDATES = "no_candidates", "there is nothing to recommend: no vectors, no behaviour, no popularity"
+    UNKNOWN_USER = "unknown_user", "nothing is known of the user: what is popular is recommended"
     # fallback: Elasticsearch's order because of a failure of ours
     NO_MODEL = "no_model", "no model is configured for this variant and index"
     MODEL_UNAVAILABLE = "model_unavailable", "the model is still loading, or could not be loaded"

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from middleware.search.added_fields import cut_added_fields
 from middleware.search.filter_path import filter_json, has_exclusions
 from middleware.search.formats import Format, compact_json, pretty_json, spell_score, write_text
 from middleware.search.hits import Answer, Hit, SearchResponse
-from middleware.search.json_text import cut_members, replace_spans
+from middleware.search.json_text import Cursor, cut_members, replace_spans
 from middleware.search.plan import Plan
 from middleware.search.request import SearchRequest
 
+SPONSORED = "_sponsored"
 _TOTAL = re.compile(r"\d+")
 
 
@@ -22,14 +24,20 @@ class Ranking:
     """The order of the answer: positions in the first-stage hits, best first.
 
     `scores` are the `_score` values of the first `len(scores)` positions; the hits after them keep Elasticsearch's.
+    `sponsored`: position -> id of the ad that its place was paid with.
     """
 
     positions: Sequence[int]
     scores: Sequence[float] = ()
+    sponsored: Mapping[int, str] = field(default_factory=dict)
 
     def page(self, plan: Plan) -> Sequence[int]:
         """The positions of the client's page."""
         return self.positions[plan.page.start : plan.page.end]
+
+    def sponsored_places(self, plan: Plan) -> list[int]:
+        """Places on the client's page, from 1, that were paid for."""
+        return [place for place, position in enumerate(self.page(plan), start=1) if position in self.sponsored]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,4 +138,17 @@ def _write_hit(written: Written, place: int, format: Format) -> str:
     spans += cut_added_fields(hit.text, hit, written.plan.added_fields)
     if written.plan.wish.limits_hits:
         spans += cut_members(hit.read_members(), ("sort",))  # of the retriever inside
-    return replace_spans(hit.text, spans, hit.start, hit.end)
+    text = replace_spans(hit.text, spans, hit.start, hit.end)
+    ad_id = ranking.sponsored.get(position)
+    return text if ad_id is None else label_hit(text, ad_id)
+
+
+def label_hit(text: str, ad_id: str) -> str:
+    """The hit with `fields._sponsored`, where clients of any kind read it: a list that holds the ad's id."""
+    label = f'"{SPONSORED}":[{json.dumps(ad_id)}]'
+    members = Cursor(text).read_members()
+    fields = next((member for member in members if member.name == "fields" and isinstance(member.value, dict)), None)
+    if fields is None:
+        return replace_spans(text, [(members[-1].end, members[-1].end, f',"fields":{{{label}}}')])
+    comma = "," if fields.value else ""
+    return replace_spans(text, [(fields.value_start + 1, fields.value_start + 1, label + comma)])

@@ -113,7 +113,8 @@ def _read_bought(
     found: dict[str, HitFields] = {}
     try:
         for body in products_bodies(profile.bought, profiles, fields):
-            found |= read_products(fetch(profiles.products_index, body, headers), profiles, fields)
+            read = read_products(fetch(profiles.products_index, body, headers), profiles, fields)
+            found |= {object_id: own for object_id, (own, _) in read.items()}
     except UpstreamError:
         return {}
     return found

@@ -102,7 +102,7 @@ def test_a_profile_raises_what_it_fits_and_nothing_changes_without_one(kind):
     without = read_model(document).fuse(features)
     assert np.array_equal(personal.fuse(features), without)
     assert set(personal.features) == {*FEATURES, "brand_affinity", "price_fit"}
-    fitting = features | {"brand_affinity": np.array([0.0, 0.5, 0.0]), "price_fit": np.array([0.5, 0.5, 0.1])}
+    fitting = features | {"brand_affinity": np.array([0.5, 0.9, 0.5]), "price_fit": np.array([0.5, 0.5, 0.1])}
     fused = personal.fuse(fitting)
     assert fused[0] == without[0]
     assert fused[1] > without[1]
@@ -114,7 +114,7 @@ def test_strength_multiplies_what_a_profile_adds_to_the_logit(kind):
     model = read_model({**random_document(kind, 3), "profile": {"brand_affinity": 2.0, "price_fit": 1.0}})
     features = {
         "match": np.array([0.5, 0.5]),
-        "brand_affinity": np.array([0.0, 0.5]),
+        "brand_affinity": np.array([0.5, 1.0]),
         "price_fit": np.array([0.5, 0.9]),
     }
     for strength in (0, 0.5, 3):

@@ -23,7 +23,7 @@ from middleware.search.formats import Format, read_text
 pytestmark = pytest.mark.integration
 ENGINES = {"elasticsearch": "upstream_url", "opensearch": "opensearch_url"}
 OURS = (
-    *tuple(f"X-Rerank{part}" for part in ("", "-Reason", "-Variant", "-Model", "-Window", "-Depth")),
+    *tuple(f"X-Rerank{part}" for part in ("", "-Reason", "-Variant", "-Model", "-Window", "-Depth", "-Candidates")),
     "Server-Timing",
 )
 OFF = "X-Rerank: off\r\n"

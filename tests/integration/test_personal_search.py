@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from http_call import call
@@ -61,7 +62,8 @@ def test_the_explanation_names_the_feature_that_moved_the_hit(proxy):
     told = search(proxy, f"/{INDEX}/_rerank/explain", "anna")
     first, last = told["hits"][0], told["hits"][-1]
     assert told["profile"]["brand_affinity"]["bolt"] > 0
-    assert first["contributions"]["brand_affinity"] > 0 == last["contributions"]["brand_affinity"]
+    assert first["features"]["brand_affinity"] > 0.5 > last["features"]["brand_affinity"]
+    assert first["contributions"]["brand_affinity"] > last["contributions"]["brand_affinity"]
     assert sum(first["contributions"].values()) == pytest.approx(first["fused_score"], abs=1e-12)
 
 
@@ -95,3 +97,30 @@ def test_the_explanation_of_a_search_that_is_not_reranked_says_why(proxy):
     answer = call(f"{proxy}/{INDEX}/_rerank/explain", {})
     assert answer.status == 400
     assert "no_query_text" in answer.json["error"]["reason"]
+
+
+def page(proxy: str, user: str, start: int) -> list[str]:
+    body = {"query": {"match": {"title": "phone"}}, "size": 3, "from": start}
+    return [hit["_id"] for hit in call(f"{proxy}/{INDEX}/_search", body, {"X-Rerank-User": user}).json["hits"]["hits"]]
+
+
+def test_a_click_changes_the_next_search_and_not_the_next_page(proxy):
+    before = page(proxy, "cleo", 0) + page(proxy, "cleo", 3)
+    liked = before[-1]  # the last of all
+    event = {"action_name": "purchase", "client_id": "cleo", "event_attributes": {"object": {"object_id": liked}}}
+    assert call(f"{proxy}/_rerank/events", event).status == 202
+    assert page(proxy, "cleo", 3) == before[3:]
+    after = page(proxy, "cleo", 0)
+    assert liked in after[:2]
+    assert sorted(after + page(proxy, "cleo", 3)) == sorted(before)
+
+
+def test_a_click_that_another_process_took_is_seen_within_two_seconds(proxy, engine_url):
+    before = page(proxy, "dora", 0) + page(proxy, "dora", 3)
+    detail = {"event_attributes": {"object": {"object_id": before[-1]}}}
+    event = {"action_name": "purchase", "client_id": "dora", "timestamp": int(time.time() * 1000), **detail}
+    started = time.monotonic()
+    assert call(f"{engine_url}/{EVENTS}/_doc?refresh=true", event).status == 201
+    while before[-1] not in page(proxy, "dora", 0)[:2]:
+        assert time.monotonic() - started < 2, "the click is not seen"
+        time.sleep(0.05)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from urllib.parse import quote
 
+import numpy as np
 import pytest
 import urllib3
 
+from middleware.catalog.mapping_files import load_body
 from middleware.config import FeatureFields, ProfileSettings
+from middleware.personalization.documents import ClusterStatistics, statistics_to_document, to_document
+from middleware.personalization.events import Event
 from middleware.personalization.features import profile_features
 from middleware.personalization.fields import HitFields
+from middleware.personalization.state import EMPTY, Product, fold
 from middleware.personalization.store import ProfileReader
 
 pytestmark = pytest.mark.integration
@@ -91,7 +97,8 @@ EVENTS = [
 def node(engine_url):
     node = Node(engine_url)
     yield node
-    node.call("DELETE", f"{node.prefix}-events,{node.prefix}-products?ignore_unavailable=true")
+    names = ",".join(f"{node.prefix}-{kind}" for kind in ("events", "products", "profiles", "vectors"))
+    node.call("DELETE", f"{names}?ignore_unavailable=true")
 
 
 @pytest.fixture(params=MAPPINGS)
@@ -108,7 +115,8 @@ def shop(node, request):
 
 
 def reader_on(node, fetch=None, **settings):
-    indices = {"events_index": f"{node.prefix}-events", "products_index": f"{node.prefix}-products"}
+    kinds = {"index": "profiles", "events_index": "events", "products_index": "products"}
+    indices = {name: f"{node.prefix}-{kind}" for name, kind in kinds.items()}
     return ProfileReader(ProfileSettings(**(indices | settings)), FeatureFields(), fetch or node.fetch)
 
 
@@ -160,3 +168,57 @@ def test_a_search_that_the_node_refuses_is_no_profile_and_is_logged(shop, caplog
 
     assert reader_on(shop, fetch=refused).read("anna-1", {}, NOW) is None
     assert "profiles cannot be read" in caplog.text
+
+
+@pytest.fixture
+def batch(node):
+    """What a batch stored an hour ago under our own mapping: anna's purchase, and what everybody likes."""
+    created = node.call("PUT", f"{node.prefix}-profiles", load_body("profiles"))
+    assert created.get("acknowledged"), created
+    node.index(f"{node.prefix}-products", PRODUCTS.items())
+    vector = np.array([0.6, 0.8], dtype=np.float32)
+    bought = {"p1": Product(HitFields(("acme",), ("electronics", "phones"), 900.0, attributes=("a.b=c",)), vector)}
+    purchase = Event("u", "purchase", "p1", NOW - 30 * DAY, "old")
+    state = fold(EMPTY, [purchase], bought, ProfileSettings(), NOW - 3600, "encoder@1")
+    everybody = ClusterStatistics("everybody", 99, {"zeta": 0.5}, popularity={"p3": 0.1})
+    cluster = ClusterStatistics("0", 50, {"volt": 0.5}, vector=vector, vector_model="encoder@1")
+    stored = [("anna-1", to_document(state))]
+    stored += [(each.document_id, statistics_to_document(each, NOW)) for each in (everybody, cluster)]
+    node.index(f"{node.prefix}-profiles", stored)
+    return node
+
+
+def test_newer_events_are_folded_into_what_the_batch_stored(batch):
+    # Under dynamic mapping the timestamps are plain numbers here.
+    seen = act("anna-1", "purchase", "p1", days_ago=30)
+    batch.index(f"{batch.prefix}-events", [("old", seen), ("new", act("anna-1", "click", "p2"))])
+    profile = reader_on(batch).read("anna-1", {}, NOW)
+    assert (profile.events, profile.cluster) == (2, "0")
+    assert profile.weight == pytest.approx(8 / 2 + 2, rel=1e-3)
+    assert profile.brand_affinity == pytest.approx({"acme": 4 / 11, "volt": (2 + 5 * 0.5) / 11}, rel=1e-3)
+    assert set(profile.bought) == {"p1"}
+    assert profile.vector == pytest.approx([0.6, 0.8], abs=1e-3)
+
+
+def test_who_did_nothing_yet_has_everybodys_profile(batch):
+    profile = reader_on(batch).read("cora-3", {}, NOW)
+    assert (profile.events, profile.brand_affinity, profile.cluster_popularity) == (0, {"zeta": 0.5}, {"p3": 0.1})
+
+
+def test_a_click_that_others_wrote_changes_the_next_profile_within_two_seconds(batch):
+    settings = {"index": {"refresh_interval": "500ms"}}
+    created = batch.call(
+        "PUT", f"{batch.prefix}-events", {"settings": settings, "mappings": {"properties": MAPPINGS["keyword"]}}
+    )
+    assert created.get("acknowledged"), created
+    reader, now = reader_on(batch), time.time()
+    before = reader.read("anna-1", {})
+    clicked = {**act("anna-1", "click", "p2"), "timestamp": int(now * 1000)}
+    sent = time.monotonic()
+    assert batch.call("PUT", f"{batch.prefix}-events/_doc/click", clicked)["result"] == "created"
+    while reader.read("anna-1", {}).version == before.version:
+        assert time.monotonic() - sent < 2, "the click is not seen"
+        time.sleep(0.02)
+    after = reader.read("anna-1", {})
+    assert (before.events, after.events) == (1, 2)
+    assert after.brand_affinity["volt"] > before.brand_affinity["volt"]

@@ -28,10 +28,12 @@ from typer.testing import CliRunner
 
 from middleware.catalog.client import connect
 from middleware.catalog.mapping_files import load_body
+from middleware.config import FeatureFields
 from middleware.personalization.documents import from_document, statistics_from_document
 from middleware.personalization.events import Event
 from middleware.personalization.fields import HitFields
-from middleware.personalization.state import Product, fold
+from middleware.personalization.state import EMPTY, Product, fold
+from middleware.personalization.store import ProfileReader
 
 pytestmark = pytest.mark.integration
 
@@ -106,7 +108,7 @@ def test_a_profile_is_what_folding_its_events_gives(shop, tmp_path):
     found = from_document(shop.profiles()[IDENTITY.hash("ann")])
     acts = [Event("ann", "click", f"shoes-{number}", NOW - number * 3.0 * DAY_S) for number in range(1, 6)]
     shelf = {f"shoes-{number}": Product(HitFields(("runner",), ("shoes",), 10.0 + number)) for number in range(1, 6)}
-    wanted = fold(from_document_empty(), acts, shelf, settings_of(shop.url, shop.prefix).profiles, NOW)
+    wanted = fold(EMPTY, acts, shelf, settings_of(shop.url, shop.prefix).profiles, NOW)
     assert found.weight == pytest.approx(wanted.weight)
     assert found.brands == pytest.approx(wanted.brands)
     assert found.price_sum == pytest.approx(wanted.price_sum)
@@ -114,10 +116,22 @@ def test_a_profile_is_what_folding_its_events_gives(shop, tmp_path):
     assert found.vector_weight == pytest.approx(found.weight)
 
 
-def from_document_empty():
-    from middleware.personalization.state import EMPTY
+def test_a_search_reads_what_a_build_wrote_and_knows_those_who_are_new_by_everybody(shop, tmp_path):
+    shop.put("events", behaviour())
+    build(shop.url, shop.prefix, tmp_path / "work")
+    settings = settings_of(shop.url, shop.prefix)
 
-    return EMPTY
+    def fetch(index, body, _headers):
+        return shop.client.search(index=index, **body).body
+
+    reader = ProfileReader(settings.profiles, FeatureFields(), fetch, identity=IDENTITY)
+    known, new = reader.read("shopper 1", {}, now=NOW), reader.read("somebody new", {}, now=NOW)
+    reader.close()
+    assert max(known.category_affinity, key=known.category_affinity.get) == "phones"
+    assert known.cluster == shop.profiles()[IDENTITY.hash("shopper 1")]["cluster"]
+    assert known.weight == pytest.approx(shop.profiles()[IDENTITY.hash("shopper 1")]["event_weight"])
+    assert new is not None
+    assert new.weight == 0
 
 
 def test_what_is_no_behaviour_of_a_person_is_left_out_and_counted(shop, tmp_path):

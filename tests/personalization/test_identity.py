@@ -44,3 +44,23 @@ def test_a_configured_secret_wins_over_the_file(tmp_path):
     settings = PrivacySettings(key="k" * 20, key_file=tmp_path / "key")
     assert open_identity(settings).hash("anna") == Identity(b"k" * 20).hash("anna")
     assert not (tmp_path / "key").exists()
+
+
+def test_old_keys_give_more_hashes_of_a_name_but_never_the_first():
+    rotated = open_identity(PrivacySettings(key="n" * 20, old_keys=["k" * 20]))
+    before = open_identity(PrivacySettings(key="k" * 20)).hash("anna")
+    assert rotated.hashes("anna") == (Identity(b"n" * 20).hash("anna"), before)
+    assert rotated.hash("anna") != before
+    assert rotated.hashes(before) == (before,)
+
+
+def test_what_only_looks_like_a_hash_is_hashed():
+    identity = Identity(b"k" * 32)
+    assert identity.hash("u1." + "a b" * 8) != "u1." + "a b" * 8
+
+
+def test_a_short_old_secret_or_token_is_refused():
+    with pytest.raises(ConfigError, match=r"privacy.old_keys.*at least 16 bytes"):
+        open_identity(PrivacySettings(key="k" * 20, old_keys=["short"]))
+    with pytest.raises(ValueError, match="at least 16 characters"):
+        PrivacySettings(admin_token="short")

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from middleware.config import ProfileSettings
 from middleware.config_variants import WeightSettings
-from middleware.features.table import PROFILE_FEATURES
+from middleware.features.table import FEATURES, PROFILE_FEATURES
 from middleware.fusion import fuse, rank
 from middleware.personalization.events import Event
-from middleware.personalization.features import NEUTRAL_PRICE_FIT, profile_features
+from middleware.personalization.features import profile_features
 from middleware.personalization.fields import HitFields
+from middleware.personalization.lift import name_lifts
 from middleware.personalization.profiles import Profile, profile_of
 from middleware.personalization.state import EMPTY, Product, fold
 from middleware.rerank.vectors import HitVectors
@@ -33,7 +34,8 @@ profiles = st.builds(
     price_log_std=st.floats(0.25, 100),
     price_confidence=st.floats(0, 1, exclude_max=True),
     attribute_affinity=shares,
-    confidence=st.floats(0, 1, exclude_max=True),
+    confidence=st.just(0.0) | st.floats(0.001, 1, exclude_max=True),
+    weight=st.floats(0, 1e6),
     vector=st.sampled_from([None, np.array([1, 0], dtype=np.float32), np.array([0.6, -0.8], dtype=np.float32)]),
     session_vector=st.sampled_from([None, np.array([0, 1], dtype=np.float32)]),
     vector_model=st.sampled_from([None, "r1", "r2"]),
@@ -62,15 +64,13 @@ def test_every_feature_of_every_hit_is_in_the_unit_interval(profile, window):
         assert ((values >= 0) & (values <= 1)).all()
 
 
-@given(profiles, hits, st.data())
-def test_a_hits_features_do_not_depend_on_the_hits_around_it(profile, window, data):
-    chosen = data.draw(st.lists(st.sampled_from(range(len(window))), unique=True)) if window else []
-    whole, part = (
-        profile_features(profile, window),
-        profile_features(profile, [window[position] for position in chosen]),
-    )
+@given(profiles, hits, st.randoms())
+def test_the_order_of_the_hits_does_not_matter(profile, window, random):
+    places = list(range(len(window)))
+    random.shuffle(places)
+    whole, mixed = profile_features(profile, window), profile_features(profile, [window[place] for place in places])
     for name, values in whole.items():
-        assert np.array_equal(values[chosen], part[name])
+        assert values[places] == pytest.approx(mixed[name])
 
 
 @given(hits)
@@ -80,51 +80,52 @@ def test_an_empty_profile_makes_no_difference_between_hits(window):
 
 
 def test_a_hit_without_fields_gets_neutral_values():
-    profile = Profile({"acme": 0.5}, {"phones": 0.5}, math.log(100), 0.5, 0.5, 5.0)
-    features = profile_features(profile, [HitFields()])
-    assert {name: values.tolist() for name, values in features.items()} == {
-        "brand_affinity": [0.0],
-        "category_affinity": [0.0],
-        "attribute_affinity": [0.0],
-        "price_fit": [NEUTRAL_PRICE_FIT],
-    }
+    profile = Profile({"acme": 0.5}, {"phones": 0.5}, math.log(100), 0.5, 0.5, weight=5.0, confidence=0.5)
+    window = [HitFields(("acme",), ("phones",), 100.0), HitFields(("volt",), ("cables",), 1.0), HitFields()]
+    features = profile_features(profile, window)
+    assert {name: values[2] for name, values in features.items()} == {name: FEATURES[name].neutral for name in features}
+    assert all(values[0] > values[2] > values[1] for name, values in features.items() if name != "attribute_affinity")
 
 
-def test_a_hit_takes_the_shares_of_all_its_names():
-    profile = Profile(category_affinity={"electronics": 0.3, "phones": 0.25})
-    window = [HitFields(category=("electronics", "phones")), HitFields(category=("electronics", "cables"))]
-    assert profile_features(profile, window)["category_affinity"] == pytest.approx([0.55, 0.3])
+def test_affinities_count_the_weights_behind_the_shares():
+    profile = Profile({"acme": 0.5, "volt": 0.3}, attribute_affinity={"size=l": 0.5}, weight=60.0, confidence=0.75)
+    names = [("acme",), ("volt",), (), ("zeta",)]
+    window = [HitFields(brand=name, attributes=("size=l",) if name == ("zeta",) else ()) for name in names]
+    features = profile_features(profile, window)
+    assert features["brand_affinity"] == pytest.approx(name_lifts({"acme": 40.0, "volt": 24.0}, names))
+    assert features["attribute_affinity"].tolist() == [0.5] * 4  # all that have an attribute have this one
 
 
-def test_price_fit_is_a_gaussian_on_log_price_drawn_to_the_middle_by_doubt():
-    profile = Profile(price_log_mean=math.log(100), price_log_std=0.5, price_confidence=0.8)
-    window = [HitFields(price=price) for price in (100, 100 * math.exp(0.5), 100 * math.exp(-0.5), 1e9)]
-    expected = [0.9, 0.5 + 0.8 * (math.exp(-0.5) - 0.5), 0.5 + 0.8 * (math.exp(-0.5) - 0.5), 0.1]
-    assert profile_features(profile, window)["price_fit"] == pytest.approx(expected)
+def test_somebody_unknown_is_offered_what_everybody_is_whatever_others_like():
+    everybodys = Profile({"acme": 0.9}, {"phones": 0.9}, attribute_affinity={"size=l": 0.9})
+    features = profile_features(
+        everybodys, [HitFields(("acme",), ("phones",), 1.0, attributes=("size=l",)), HitFields(("volt",))]
+    )
+    assert all(set(values.tolist()) == {0.5} for values in features.values())
 
 
 AXIS = np.array([1, 0], dtype=np.float32)
 HALF = np.array([0.5, np.sqrt(0.75)], dtype=np.float32)
 
 
-def test_vector_affinity_is_the_cosine_as_far_as_the_profile_is_sure():
+def test_vector_affinity_is_how_far_the_cosine_is_above_the_windows_as_far_as_the_profile_is_sure():
     window = HitVectors(np.stack([AXIS, HALF, -AXIS]), "r1")
     profile = Profile(vector=AXIS, session_vector=HALF, vector_model="r1", confidence=0.8)
     features = profile_features(profile, [HitFields()] * 3, vectors=window)
-    assert features["vector_affinity"] == pytest.approx([0.8, 0.4, 0.0])
-    assert features["session_affinity"] == pytest.approx([0.5, 1.0, 0.0])
+    assert features["vector_affinity"] == pytest.approx([0.9, 0.5, 0.0])  # cosines 1, 0.5 and -1
+    assert features["session_affinity"] == pytest.approx([0.5, 1.0, 0.0])  # cosines 0.5, 1 and -0.5
 
 
 def test_a_hit_without_a_vector_stands_in_the_middle_of_the_others():
     window = HitVectors(np.stack([AXIS, np.full(2, np.nan, dtype=np.float32), HALF, HALF]), "r1")
     features = profile_features(Profile(vector=AXIS, vector_model="r1", confidence=0.5), [HitFields()] * 4, (), window)
-    assert features["vector_affinity"] == pytest.approx([0.5, 0.25, 0.25, 0.25])
+    assert features["vector_affinity"] == pytest.approx([0.75, 0.5, 0.5, 0.5])
 
 
 @pytest.mark.parametrize("profile", [Profile(vector_model="r1"), Profile(vector=AXIS, vector_model="r2", confidence=1)])
 def test_a_profile_without_a_vector_or_with_another_models_says_nothing(profile):
     features = profile_features(profile, [HitFields()] * 2, (), HitVectors(np.stack([AXIS, HALF]), "r1"))
-    assert features["vector_affinity"].tolist() == features["session_affinity"].tolist() == [0.0, 0.0]
+    assert features["vector_affinity"].tolist() == features["session_affinity"].tolist() == [0.5, 0.5]
     assert "vector_affinity" not in profile_features(profile, [HitFields()])
 
 
@@ -133,12 +134,6 @@ def test_what_was_bought_and_what_the_cluster_buys():
     features = profile_features(profile, [HitFields()] * 4, ["a", "b", "c", "d"])
     assert features["bought_before"].tolist() == [1, 0, 0, 0]
     assert features["cluster_popularity"] == pytest.approx([1, 0.5, 0.1, 0])
-
-
-def test_attributes_count_like_other_names():
-    profile = Profile(attribute_affinity={"colour=red": 0.3, "size=l": 0.1})
-    window = [HitFields(attributes=("colour=red", "size=l")), HitFields(attributes=("colour=blue",))]
-    assert profile_features(profile, window)["attribute_affinity"] == pytest.approx([0.4, 0.0])
 
 
 def test_the_same_hits_rank_differently_for_two_users():

@@ -331,6 +331,14 @@ def test_of_a_forgotten_user_nothing_is_left(reader, shop):
     )
 
 
+def test_all_users_can_be_forgotten(reader):
+    before = reader.read("anna", {}, NOW)
+    reader.accept([("new", click("bela"))])
+    reader.forget()
+    assert reader.read("anna", {}, NOW) is not before
+    assert reader.read("bela", {}, NOW).events == 1
+
+
 def test_vectors_of_products_make_the_users_and_the_sessions(shop):
     shop.events["yesterday"] = click("anna", at_s=NOW - 86_400)
     source = VectorSource(Packed(), parse_template("{brand}"), 100)

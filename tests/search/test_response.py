@@ -15,6 +15,7 @@ from middleware.search.response import (
     Written,
     first_stage_ranking,
     has_empty_page_under_exclusion,
+    label_hit,
     write_answer,
 )
 
@@ -136,3 +137,19 @@ def test_only_what_we_added_vanishes_from_a_hit(rest, left) -> None:
     spans = cut_added_fields(text, found, ("title", "variants.color"))
     assert replace_spans(text, spans, found.start, found.end) == hit(0, rest=left)
     assert cut_added_fields(text, found, ()) == []
+
+
+def test_a_sponsored_hit_is_labelled_in_its_fields_and_nowhere_else() -> None:
+    answer = json.loads(write({"size": 3}, Ranking([2, 0, 1, 3], [3.0, 2.0, 1.0], {2: 'a"d'})))
+    first, *others = answer["hits"]["hits"]
+    assert first["fields"] == {"_sponsored": ['a"d']}
+    assert all("fields" not in each for each in others)
+
+
+@pytest.mark.parametrize(
+    ("fields", "left"), [("{}", {}), ('{"price": [1.50]}', {"price": [1.5]}), ('{ "a": [] }', {"a": []})]
+)
+def test_a_label_stands_beside_other_fields(fields, left) -> None:
+    labelled = label_hit(f'{{"_id":"1","fields":{fields},"sort":[1.0]}}', "ad")
+    assert json.loads(labelled)["fields"] == left | {"_sponsored": ["ad"]}
+    assert labelled.endswith(',"sort":[1.0]}')

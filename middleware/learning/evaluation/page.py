@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from html import escape
 
 from middleware.learning.evaluation.plots import plot_gains, plot_latency, plot_windows
 from middleware.learning.evaluation.rankings import Comparison, Evaluation, spell_p
 from middleware.learning.evaluation.results import BASELINES, Results, System
-from middleware.learning.evaluation.style import STYLE
 from middleware.learning.evaluation.terminal import generalisation_lines, median_ms, remarks, spell_interval, times_note
+from middleware.learning.pages.page import document, table
 
 SHOWN_QUERIES = 2000
 ALPHA = 0.05
@@ -33,11 +33,7 @@ def make_page(results: Results) -> str:
         *_queries(results),
         *_footnotes(results),
     ]
-    head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{STYLE}</style>'
-    head += '<meta name="viewport" content="width=device-width,initial-scale=1">'
-    head += '<meta name="color-scheme" content="light dark">'
-    body = "\n".join(parts)
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body><main>\n{body}\n</main></body></html>'
+    return document(title, parts)
 
 
 def _lead(results: Results) -> Iterator[str]:
@@ -78,7 +74,7 @@ def _measures_table(results: Results, *, judged_only: bool) -> str:
         rows.append(["unjudged in first 10", *(f"{system.unjudged_share:.0%}" for system in systems)])
         rows.append(["window", *(str(system.window or "") for system in systems)])
         rows.append(["second stage, ms", *(median_ms(system) for system in systems)])
-    return _table(["", *(escape(system.name) for system in systems)], rows)
+    return table(["", *(escape(system.name) for system in systems)], rows)
 
 
 def _comparisons_table(results: Results) -> str:
@@ -98,7 +94,7 @@ def _comparisons_table(results: Results) -> str:
                 spell_interval(judged.interval),
             ]
         )
-    return _table(names, rows)
+    return table(names, rows)
 
 
 def _plots(results: Results) -> Iterator[str]:
@@ -126,7 +122,7 @@ def _slices(results: Results) -> Iterator[str]:
         label = escape(f"{each.slice.kind}: {each.slice.name}")
         rows.append([label, str(len(each.slice.queries)), *means, *differences])
     yield f"<h2>Kinds of queries</h2><p>{escape(results.main_measure)}, unjudged as 0.</p>"
-    yield _table(columns, rows)
+    yield table(columns, rows)
     yield from (f"<p>{escape(line[0].upper() + line[1:])}.</p>" for line in generalisation_lines(results))
 
 
@@ -152,7 +148,7 @@ def _queries(results: Results) -> Iterator[str]:
         f", the first {SHOWN_QUERIES} of {len(ordered)}; all are in per_query.tsv" if len(rows) < len(ordered) else ""
     )
     yield f"<h2>All queries</h2><details><summary>{len(rows)} queries by gain{more}</summary>"
-    yield f"{_table(columns, rows)}</details>"
+    yield f"{table(columns, rows)}</details>"
 
 
 def _footnotes(results: Results) -> Iterator[str]:
@@ -174,12 +170,3 @@ def _signed(comparison: Comparison) -> str:
 
 def _sign(gain: float) -> str:
     return "won" if gain > 0 else "lost" if gain < 0 else "tied"
-
-
-def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Cells are HTML already."""
-    head = "".join(f"<th>{name}</th>" for name in columns)
-    body = "".join(
-        "<tr><th>" + row[0] + "</th>" + "".join(f"<td>{cell}</td>" for cell in row[1:]) + "</tr>\n" for row in rows
-    )
-    return f"<div class=wide><table><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></div>"

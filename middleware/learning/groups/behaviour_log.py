@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import re
-import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from middleware.behaviour.noise import (
+    EARLY_S,
+    LATE_S,
+    MOST_ACTS,
+    MOST_SEARCHES,
+    is_impossible,
+    is_tireless,
+    names_a_bot,
+)
 from middleware.learning.groups.behaviour_sources import QUERIES, UbiRecord
 from middleware.personalization.events import Event, parse_event, read_timestamp
 
 ACTIONS = {"click": 1.0, "item_click": 1.0, "product_click": 1.0, "add_to_cart": 2.0, "purchase": 4.0}
-_BOT = re.compile(r"bot\b|crawl|spider|slurp|headless|curl/|python-requests", re.IGNORECASE)
-_FIRST_S = 946_684_800.0  # the year 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +37,10 @@ class BehaviourOptions:
 
     actions: Mapping[str, float] = field(default_factory=lambda: dict(ACTIONS))
     impressions: frozenset[str] = frozenset({"impression"})
-    most_acts: int = 30
-    most_searches: int = 1000
-    early_s: float = 60.0
-    late_s: float = 86_400.0
+    most_acts: int = MOST_ACTS
+    most_searches: int = MOST_SEARCHES
+    early_s: float = EARLY_S
+    late_s: float = LATE_S
     until_s: float | None = None
     most_position: int = 100
     least_examination: float = 0.05
@@ -127,7 +132,7 @@ def _count_event(
         search = searches[query_id]
         search.query_text = search.query_text or _text(document)
         search.client_id = search.client_id or event.client_id
-        search.is_bot = search.is_bot or is_bot(document)
+        search.is_bot = search.is_bot or names_a_bot(document)
         if _is_impossible(event, search, options):
             dropped["events at an impossible time"] += 1
         else:
@@ -151,8 +156,8 @@ def _note(
 def _mark_bots(searches: Mapping[str, _Open], options: BehaviourOptions) -> None:
     counts = Counter(search.client_id for search in searches.values() if search.client_id)
     for search in searches.values():
-        is_tireless = counts[search.client_id] > options.most_searches or len(search.acts) > options.most_acts
-        search.is_bot = search.is_bot or is_tireless
+        limits = {"most_searches": options.most_searches, "most_acts": options.most_acts}
+        search.is_bot = search.is_bot or is_tireless(counts[search.client_id], len(search.acts), **limits)
 
 
 def _close(search: _Open, options: BehaviourOptions, dropped: Counter[str]) -> SearchSeen | None:
@@ -178,12 +183,13 @@ def _close(search: _Open, options: BehaviourOptions, dropped: Counter[str]) -> S
 
 
 def _is_impossible(event: Event, search: _Open, options: BehaviourOptions) -> bool:
-    until = time.time() if options.until_s is None else options.until_s
-    if not _FIRST_S <= event.timestamp_s <= until + options.early_s:
-        return True
-    if search.timestamp_s is None:
-        return False
-    return not -options.early_s <= event.timestamp_s - search.timestamp_s <= options.late_s
+    return is_impossible(
+        event.timestamp_s,
+        search.timestamp_s,
+        early_s=options.early_s,
+        late_s=options.late_s,
+        until_s=options.until_s,
+    )
 
 
 def _text(document: Mapping[str, Any]) -> str:
@@ -196,10 +202,3 @@ def _position(document: Mapping[str, Any]) -> int | None:
     position = attributes.get("position") if isinstance(attributes, Mapping) else None
     ordinal = position.get("ordinal") if isinstance(position, Mapping) else None
     return ordinal if isinstance(ordinal, int) and not isinstance(ordinal, bool) and ordinal >= 0 else None
-
-
-def is_bot(document: Mapping[str, Any]) -> bool:
-    """Whether the browser that an event names is a robot's."""
-    attributes = document.get("event_attributes")
-    agent = attributes.get("browser") or attributes.get("user_agent") if isinstance(attributes, Mapping) else None
-    return isinstance(agent, str) and _BOT.search(agent) is not None

@@ -18,17 +18,18 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from elasticsearch import Elasticsearch
 
 from middleware.catalog.bootstrap_patience import Patience
 from middleware.config import Settings
 from middleware.durable_files import locked, write_durably
+from middleware.learning.profiles.begin import begin
 from middleware.learning.profiles.clusters import NOBODY, Clusters, find_clusters
+from middleware.learning.profiles.erased import remove_erased
 from middleware.learning.profiles.folding import Buckets, Folder
 from middleware.learning.profiles.keeper import ProfileKeeper
 from middleware.learning.profiles.products import VectorsOf, fields_of, read_shop
-from middleware.learning.profiles.runs import USER, Codec, Runs, remove_unfinished, user_bytes
+from middleware.learning.profiles.runs import Codec, Runs, remove_unfinished
 from middleware.learning.profiles.shelf import Shelf, write_shelf
 from middleware.learning.profiles.sources import PORTION, EventSource, FileEvents, IndexEvents
 from middleware.learning.profiles.statistics import Counting
@@ -36,8 +37,6 @@ from middleware.learning.step_bar import Step
 from middleware.personalization.documents import ClusterStatistics, statistics_to_document
 from middleware.personalization.identity import Identity
 
-# What was read of people who are erased meanwhile must not come back.
-_OLDEST_WORK_S = 86_400.0
 _USERS_PER_BULK = 500
 # A bucket becomes states, which take more memory than its events.
 _PORTION_IN_BUCKETS = 5
@@ -117,7 +116,7 @@ class _Build:
     now: float = field(default=0.0, init=False)
 
     def run(self, started: float) -> BuildReport:
-        resumed = self._begin()
+        self.now, resumed = begin(self.work, self._terms(), self.options.now)
         keeper = ProfileKeeper(self.client, self.settings.profiles.index, self.patience)
         keeper.prepare()
         runs = self._partition()
@@ -141,22 +140,6 @@ class _Build:
             time.monotonic() - started,
             resumed,
         )
-
-    def _begin(self) -> bool:
-        """Whether the work of a build before is gone on with: one of the same events and settings, of today."""
-        begun, terms = self.work / "begun.json", self._terms()
-        known: dict[str, Any] = json.loads(begun.read_text()) if begun.exists() else {}
-        if known.get("terms") == terms and 0 <= time.time() - known["at"] < _OLDEST_WORK_S:
-            self.now = known["now"]
-            return True
-        for path in self.work.iterdir():
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
-        self.now = time.time() if self.options.now is None else self.options.now
-        write_durably(begun, json.dumps({"terms": terms, "at": time.time(), "now": self.now}))
-        return False
 
     def _terms(self) -> str:
         settings = self.settings
@@ -243,24 +226,8 @@ class _Build:
             self.step("writing profiles", number + 1, buckets.count)
 
     def _remove_erased(self, keeper: ProfileKeeper, buckets: Buckets) -> int:
-        """Whoever was erased while this build was at work, and has no event any more; how many those were.
-
-        Told once everything is written: who is erased later is erased from what is written, too.
-        """
         clients = self._source().clients()
-        if clients is None:
-            return 0
-        known = np.array([user_bytes(self.identity.hash(name)) for name in clients], dtype=USER)
-        known.sort()
-        removed = 0
-        for number in range(buckets.count):
-            names = [name for name, _ in buckets.documents(number)]
-            users = np.array([user_bytes(name) for name in names], dtype=USER)
-            gone = [names[row] for row in np.flatnonzero(~np.isin(users, known))]
-            if gone:
-                keeper.remove(gone)
-            removed += len(gone)
-        return removed
+        return 0 if clients is None else remove_erased(keeper, clients, self.identity, buckets)
 
     def _write_statistics(self, keeper: ProfileKeeper, found: list[ClusterStatistics], clusters: Clusters) -> int:
         documents = {each.document_id: statistics_to_document(each, self.now) for each in found}

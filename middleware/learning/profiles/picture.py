@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from middleware.errors import CommandError, ConfigError
-from middleware.learning.evaluation.style import STYLE
+from middleware.learning.pages.style import STYLE
 from middleware.learning.profiles.kmeans import Matrix, unit_rows
 from middleware.personalization.documents import EVERYBODY, ClusterStatistics
 
 _COLOURS = ("#3b82c4", "#e08a1e", "#8a63c9", "#2a9d8f", "#c94f7c", "#7d8f29", "#b5651d", "#5b6b7a")
 _STYLE = {"svg.fonttype": "none", "svg.hashsalt": "es-rerank", "font.size": 9, "font.family": "sans-serif"}
 _STYLE |= {"axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False}
-_LARGEST_POINT, _TOP_NAMES = 2_400.0, 3
+_LARGEST_POINT, _LEAST_POINT, _TOP_NAMES = 2_400.0, 120.0, 3
 SUFFIXES = (".html", ".svg", ".png")
 
 
@@ -96,7 +96,7 @@ def draw(picture: Picture, form: str) -> bytes:
     written = io.BytesIO()
     with matplotlib.rc_context(_STYLE):
         heights = [5.0, 2.2] if picture.silhouettes else [5.0]
-        figure = Figure(figsize=(7.6, sum(heights)), layout="constrained")
+        figure = Figure(figsize=(8.6, sum(heights)), layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
         _draw_map(axes[0], picture)
@@ -112,17 +112,23 @@ def draw(picture: Picture, form: str) -> bytes:
 
 def _draw_map(axes: Any, picture: Picture) -> None:
     centroids = unit_rows(np.stack([each.vector for each in picture.clusters if each.vector is not None]))
-    known = unit_rows(picture.vectors) if len(picture.vectors) else centroids
-    mean, two = principal_axes(known)
+    users = unit_rows(picture.vectors) if len(picture.vectors) else centroids
+    mean, two = principal_axes(users)
     colours = {each.name: _COLOURS[row % len(_COLOURS)] for row, each in enumerate(picture.clusters)}
-    if len(picture.vectors):
-        points = (known - mean) @ two.T
-        axes.scatter(*points.T, s=5, alpha=0.35, linewidths=0, c=[colours.get(name, "#999") for name in picture.names])
+    points, names = (users - mean) @ two.T, np.array(picture.names)
+    if len(names):
+        axes.scatter(*points.T, s=5, alpha=0.35, linewidths=0, c=[colours.get(name, "#999") for name in names])
     most = max(each.users for each in picture.clusters)
-    for each, place in zip(picture.clusters, (centroids - mean) @ two.T, strict=True):
-        size = _LARGEST_POINT * each.users / most
-        axes.scatter(*place, s=size, color=colours[each.name], alpha=0.45, edgecolors="white")
-        axes.annotate(f"{label(each)}\n{each.users:,} users", place, ha="center", va="center", fontsize=8)
+    for each, centroid in zip(picture.clusters, centroids, strict=True):
+        own = points[names == each.name] if len(names) else points[:0]
+        place = own.mean(axis=0) if len(own) else (centroid - mean) @ two.T
+        size = max(_LEAST_POINT, _LARGEST_POINT * each.users / most)
+        about = f"{label(each)}, {each.users:,} users"
+        axes.scatter(*place, s=size, color=colours[each.name], alpha=0.5, edgecolors="white", label=about)
+        axes.annotate(each.name, place, ha="center", va="center", fontsize=9, fontweight="bold")
+    legend = axes.figure.legend(loc="outside right upper", fontsize=8, title="users like")
+    for handle in legend.legend_handles:
+        handle.set_sizes([60])
     axes.set_title("Clusters of users: areas by number of users, points are some of them", fontsize=10)
     axes.set_xlabel("first principal component")
     axes.set_ylabel("second")

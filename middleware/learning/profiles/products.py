@@ -12,28 +12,23 @@ from middleware.catalog.bootstrap_patience import Patience, fetch
 from middleware.config import FeatureFields, IndexSettings, Settings
 from middleware.learning.profiles.shelf import Page
 from middleware.learning.step_bar import Step
-from middleware.personalization.lookup import products_bodies, read_products
+from middleware.personalization.lookup import PRODUCTS_PER_SEARCH, products_bodies, read_products
 from middleware.rerank.bi_encoder import load_chosen
 from middleware.rerank.vector_index import read_vectors, vector_index_name, vectors_search
 from middleware.rerank.vector_reader import choice_of
 from middleware.rerank.vectors import vector_key
-from middleware.search.document import Template, parse_template, read_values
+from middleware.search.document import Template, parse_template
 from middleware.search.sections import find_sections
 
 
 @dataclass(frozen=True, slots=True)
 class VectorsOf:
-    """Where the vectors of products lie and how a product's is found: by the model's revision and its text."""
+    """Where the vectors of products lie, and what they are kept under: the model's revision and a product's text."""
 
     index: str
     revision: str
     template: Template
     max_field_chars: int
-
-    def key(self, source: object) -> str:
-        """Under what the vector of a document (`_source`) is kept."""
-        values = {path: read_values(source, path) for path in self.template.fields}
-        return vector_key(self.revision, self.template.render(values, self.max_field_chars))
 
 
 def vectors_of(settings: Settings) -> VectorsOf | None:
@@ -74,30 +69,25 @@ def read_shop(
     step: Step,
 ) -> Iterator[Page]:
     """The products that `objects` name, each searched for once. Raises CommandError."""
-    done = 0
-    for body in products_bodies(objects, settings.profiles, fields_of(settings)):
-        size = body["size"]
-        if vectors is not None:
-            body["_source"] = [*(body["_source"] or ()), *vectors.template.fields]  # type: ignore[misc]  # a list or False
+    done, fields = 0, fields_of(settings)
+    for body in products_bodies(objects, settings.profiles, fields, vectors.template if vectors else None):
         answer = _search(client, settings.profiles.products_index, body, patience)
-        yield _page(client, settings, vectors, answer, patience)
-        done += int(size)  # type: ignore[call-overload]  # a number
+        found = read_products(answer, settings.profiles, fields, vectors)
+        packed = _vectors(client, vectors, [text for _, text in found.values()], patience) if vectors else {}
+        yield [(object_id, of_product, packed.get(text)) for object_id, (of_product, text) in found.items()]
+        done = min(done + PRODUCTS_PER_SEARCH, len(objects))
         step("reading products", done, len(objects))
 
 
-def _page(
-    client: Elasticsearch, settings: Settings, vectors: VectorsOf | None, answer: Mapping[str, Any], patience: Patience
-) -> Page:
-    hits = answer["hits"]["hits"]
-    keys = [vectors.key(hit.get("_source")) for hit in hits] if vectors is not None else [""] * len(hits)
-    packed: Mapping[str, str] = {}
-    if vectors is not None and hits:
-        packed = read_vectors(_search(client, vectors.index, vectors_search(list(dict.fromkeys(keys))), patience))
-    page = []
-    for hit, key in zip(hits, keys, strict=True):
-        found = read_products({"hits": {"hits": [hit]}}, settings.profiles, fields_of(settings))
-        page += [(object_id, fields, packed.get(key)) for object_id, fields in found.items()]
-    return page
+def _vectors(
+    client: Elasticsearch, vectors: VectorsOf, texts: Sequence[str], patience: Patience
+) -> Mapping[str, str | None]:
+    """text -> packed vector, of those that have one."""
+    keys = {text: vector_key(vectors.revision, text) for text in texts if text}
+    if not keys:
+        return {}
+    found = read_vectors(_search(client, vectors.index, vectors_search(list(keys.values())), patience))
+    return {text: found.get(key) for text, key in keys.items()}
 
 
 def _search(client: Elasticsearch, index: str, body: Mapping[str, Any], patience: Patience) -> Any:

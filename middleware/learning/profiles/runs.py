@@ -11,7 +11,7 @@ import shutil
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from middleware.behaviour.noise import names_a_bot
 from middleware.durable_files import flush_tree, unfinished_beside
-from middleware.learning.groups.behaviour_log import is_bot
 from middleware.learning.profiles.sources import FIRST_S, RawEvent
 from middleware.personalization.events import parse_event
 from middleware.personalization.identity import PREFIX, Identity
@@ -69,13 +69,13 @@ class Codec:
         rows = []
         for event_id, document in events:
             event = parse_event(document)
-            if event is None:
+            if event is None or not isinstance(document, Mapping):
                 self.dropped["without a client, an action, an object or a time"] += 1
             elif event.action_name not in numbers:
                 self.dropped["of actions without a weight"] += 1
             elif not FIRST_S <= event.timestamp_s <= self.until_s:
                 self.dropped["at an impossible time"] += 1
-            elif is_bot(document):  # type: ignore[arg-type]  # what could be parsed is a mapping
+            elif names_a_bot(document):
                 self.dropped["of robots by their browser"] += 1
             else:
                 target = self.objects.get(event.object_id)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from middleware.errors import CommandError, ConfigError
-from middleware.learning.evaluation.style import STYLE
+from middleware.learning.pages.style import STYLE
 from middleware.learning.tuning.result import Result
 from middleware.learning.tuning.terminal import best_rows, cells, describe_values, held_out_lines, spell_now
 

@@ -1,4 +1,4 @@
-"""The look of the evaluation's page: wide tables scroll by themselves, so that a phone never has to."""
+"""The look of a report's page: wide tables scroll by themselves, so that a phone never has to."""
 
 STYLE = """
 :root{color-scheme:light dark;--ink:#1c2024;--dim:#5f6b76;--line:#d9dee3;--back:#fff;--won:#1d7a45;--lost:#b3293d}
