@@ -51,8 +51,9 @@ class BoundStop:
 
     `personal` and `impersonal` know the fused scores with the profile and without it. Place p is filled from the hits
     of impersonal rank p + most_ranks or less. So the page is decided when all hits are read that may be of a rank below
-    page + most_ranks; or, where no hit may have to come into the page since it can fall no further, when as many hits
-    as the page holds, each of rank most_ranks or less whatever is still unread, are better than any other can be.
+    page + most_ranks; or, where no hit has to come into the page because it may fall no further, when as many hits as
+    the page holds, each of rank most_ranks or less whatever is still unread, are better than any other that may come
+    into the page can be.
     """
 
     personal: Stop
@@ -80,5 +81,8 @@ class BoundStop:
         if is_free.sum() < self.page:
             return False
         reached = np.partition(personal[is_free], -self.page)[-self.page]
-        others = np.concatenate([personal[~is_free], self.personal.bounds[unread]])
+        best_ranks = (impersonal[None, :] > rivals[:, None]).sum(axis=1)
+        may_come = best_ranks < self.page + self.most_ranks
+        may_come[: len(known)] &= ~is_free
+        others = np.concatenate([personal, self.personal.bounds[unread]])[may_come]
         return bool(others.max(initial=-np.inf) <= reached)
