@@ -7,6 +7,7 @@ import gzip
 import json
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -115,7 +116,7 @@ class PersonalShop:
         fields, vectors = {}, {}
         for each in found.values():
             pending = self._vectors.begin(None, each.window.document_texts, {})
-            read = self._vectors.read(pending, float("inf")) if pending else None
+            read = self._vectors.read(pending, time.monotonic() + _PATIENCE_MS / 1000) if pending else None
             if read is None:
                 raise SystemExit("the vectors cannot be read")
             fields |= dict(zip(each.window.object_ids, each.window.hit_fields, strict=True))
@@ -179,7 +180,7 @@ def _ubi(user: str, number: int, act: Act, shelf: Shelf) -> dict[str, Any]:
 
 @contextmanager
 def open_personal_shop(options: ShopOptions) -> Iterator[PersonalShop]:
-    """A shop in a node that runs already or runs while this does; what was made in it goes at the end."""
+    """A shop in a node that runs already or runs while this does; what was made in it goes at the end, but for vectors."""
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-personal-")))
         port = options.port or stack.enter_context(_node())
@@ -220,12 +221,11 @@ def _fill(stack: ExitStack, url: str, options: ShopOptions, scratch: Path) -> No
     bootstrap = BootstrapOptions("en", prepare=prepare, rejects=scratch / "rejects.jsonl")
     report = bootstrap_products(client, _products(options, scratch), INDEX, bootstrap)
     stack.callback(lambda: client.indices.delete(index=str(report.index)))
-    made = [vector_index_name(INDEX, None), PROFILES]
-    stack.callback(lambda: client.indices.delete(index=made, ignore_unavailable=True))
+    stack.callback(lambda: client.indices.delete(index=PROFILES, ignore_unavailable=True))
     section = section_of(INDEX, settings(url, "starter"))
     source = TextSource(INDEX, parse_template(section.template), section.max_field_chars)
     vectors = build_vectors(
-        client, source, made[0], load_bi_encoder(), lambda each: say("vectors", each.done, each.total)
+        client, source, vector_index_name(INDEX, None), load_bi_encoder(), lambda each: say("vectors", each.done, each.total)
     )
     print(f"{report.documents} products; {vectors.encoded} vectors made in {vectors.seconds:.0f} s", file=sys.stderr)
 
