@@ -1,4 +1,4 @@
-"""What bench_personal.py happens in: a catalogue in a real node, its searches, and the product's own profiles and order."""
+"""What bench_personal.py happens in: a catalogue in a real node, its searches, the product's own profiles and order."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import gzip
 import json
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -115,7 +116,7 @@ class PersonalShop:
         fields, vectors = {}, {}
         for each in found.values():
             pending = self._vectors.begin(None, each.window.document_texts, {})
-            read = self._vectors.read(pending, float("inf")) if pending else None
+            read = self._vectors.read(pending, time.monotonic() + _PATIENCE_MS / 1000) if pending else None
             if read is None:
                 raise SystemExit("the vectors cannot be read")
             fields |= dict(zip(each.window.object_ids, each.window.hit_fields, strict=True))
@@ -137,7 +138,7 @@ class PersonalShop:
         return shelf, shown
 
     def profiles(self, pasts: Mapping[str, Sequence[Act]], shelf: Shelf, seed: int) -> dict[str, Profile | None]:
-        """Each user's profile, built by `es-rerank profiles build` of the UBI events of all and read as a search does."""
+        """Each user's profile, built as by `es-rerank profiles build` of the UBI events of all, read as a search does."""
         log = self._scratch / f"events-{seed}.ndjson"
         with log.open("w") as file:
             for user, past in pasts.items():
@@ -179,7 +180,7 @@ def _ubi(user: str, number: int, act: Act, shelf: Shelf) -> dict[str, Any]:
 
 @contextmanager
 def open_personal_shop(options: ShopOptions) -> Iterator[PersonalShop]:
-    """A shop in a node that runs already or runs while this does; what was made in it goes at the end."""
+    """A shop in a node that runs already or runs while this does; what was made in it goes at the end, but for vectors."""
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-personal-")))
         port = options.port or stack.enter_context(_node())
@@ -191,6 +192,8 @@ def open_personal_shop(options: ShopOptions) -> Iterator[PersonalShop]:
             Stand(url, options.data, scratch).teach(model, options.invented, judgments, 0)
         shop = _open_shop(url, model, scratch)
         variant = resolve(shop.variant, section_of(INDEX, shop.settings), shop.settings)
+        # Offline, a reader is opened for cosines of the query; here it serves those of the user.
+        variant = replace(variant, weights={**variant.weights, "vector_cosine": 1.0})
         vectors = open_vectors(stack, shop, [variant])
         engine = start_engine(shop.settings.models["default"], ScoreMemory(1 << 28))
         stack.callback(engine.stop)
@@ -203,10 +206,10 @@ def read_queries(data: Path) -> list[str]:
         queries = dict.fromkeys(row["query"] for row in csv.DictReader(file))
     asked: Counter[str] = Counter()
     log = data / "ubi_log.tsv.gz"
-    for line in gzip.open(log, "rt") if log.is_file() else ():
-        kind, _, document = line.partition("\t")
-        if kind == "ubi_queries":
-            asked[json.loads(document)["user_query"].strip().lower()] += 1
+    with gzip.open(log, "rt") if log.is_file() else nullcontext([]) as lines:
+        for kind, _, document in (line.partition("\t") for line in lines):
+            if kind == "ubi_queries":
+                asked[json.loads(document)["user_query"].strip().lower()] += 1
     often = (query for query, count in asked.most_common() if count >= 3 and query.isascii())
     return list(dict.fromkeys([*queries, *(each for each in often if not any(word in each for word in _NOT_A_NEED))]))
 
@@ -218,12 +221,11 @@ def _fill(stack: ExitStack, url: str, options: ShopOptions, scratch: Path) -> No
     bootstrap = BootstrapOptions("en", prepare=prepare, rejects=scratch / "rejects.jsonl")
     report = bootstrap_products(client, _products(options, scratch), INDEX, bootstrap)
     stack.callback(lambda: client.indices.delete(index=str(report.index)))
-    made = [vector_index_name(INDEX, None), PROFILES]
-    stack.callback(lambda: client.indices.delete(index=made, ignore_unavailable=True))
+    stack.callback(lambda: client.indices.delete(index=PROFILES, ignore_unavailable=True))
     section = section_of(INDEX, settings(url, "starter"))
     source = TextSource(INDEX, parse_template(section.template), section.max_field_chars)
     vectors = build_vectors(
-        client, source, made[0], load_bi_encoder(), lambda each: say("vectors", each.done, each.total)
+        client, source, vector_index_name(INDEX, None), load_bi_encoder(), lambda each: say("vectors", each.done, each.total)
     )
     print(f"{report.documents} products; {vectors.encoded} vectors made in {vectors.seconds:.0f} s", file=sys.stderr)
 
