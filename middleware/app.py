@@ -89,7 +89,9 @@ def create_app(
     flask = Flask("middleware")
     flask.json.sort_keys = False  # type: ignore[attr-defined]
     flask.register_blueprint(make_blueprint(settings, models, fusions, metrics, cluster, sink))
-    flask.register_blueprint(make_explain_blueprint(settings, proxy, models, make_fetch(impatient)))
+    flask.register_blueprint(
+        make_explain_blueprint(settings, proxy, models, make_fetch(impatient), searches.without_ubi)
+    )
     flask.register_blueprint(make_ubi_blueprint())
     if sink is not None and settings.events.enabled:
         flask.register_blueprint(make_events_blueprint(settings, sink, make_check(settings, identity), metrics))

@@ -225,7 +225,11 @@ def _fill(stack: ExitStack, url: str, options: ShopOptions, scratch: Path) -> No
     section = section_of(INDEX, settings(url, "starter"))
     source = TextSource(INDEX, parse_template(section.template), section.max_field_chars)
     vectors = build_vectors(
-        client, source, vector_index_name(INDEX, None), load_bi_encoder(), lambda each: say("vectors", each.done, each.total)
+        client,
+        source,
+        vector_index_name(INDEX, None),
+        load_bi_encoder(),
+        lambda each: say("vectors", each.done, each.total),
     )
     print(f"{report.documents} products; {vectors.encoded} vectors made in {vectors.seconds:.0f} s", file=sys.stderr)
 

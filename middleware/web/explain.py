@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -44,9 +44,16 @@ class Wish:
 
 
 def make_explain_blueprint(
-    settings: Settings, proxy: SearchProxy, models: Mapping[str, Servable], fetch: Fetch
+    settings: Settings,
+    proxy: SearchProxy,
+    models: Mapping[str, Servable],
+    fetch: Fetch,
+    plain: Callable[[Request], Request],
 ) -> Blueprint:
-    """The routes for a search and for a search template; bodies and parameters are those of `_search`."""
+    """The routes for a search and for a search template; bodies and parameters are those of `_search`.
+
+    `plain` takes out of a search what the proxy does not read itself.
+    """
     ours = Blueprint("explain", __name__)
 
     @ours.route("/<_index>/_rerank/explain", methods=["GET", "POST"])
@@ -54,11 +61,12 @@ def make_explain_blueprint(
     def explain(_index: str) -> Response:
         asked = read_request(asked_of_flask.environ)
         wish = read_explain_request(asked, settings.headers.user)
-        if wish.search.header(settings.headers.user):
+        search = plain(wish.search)
+        if search.header(settings.headers.user):
             check_token(asked, settings)
-        ranked = proxy.rank(wish.search)
+        ranked = proxy.rank(search)
         profile = ranked.scored.profile
-        bought = _read_bought(profile, settings, fetch, authorization(wish.search)) if profile else {}
+        bought = _read_bought(profile, settings, fetch, authorization(search)) if profile else {}
         facts = Facts(profile, bought) if profile else None
         told = explain_ranking(ranked.plan, ranked.response, ranked.scored, facts, settings.profiles.id_field)
         if wish.top:
