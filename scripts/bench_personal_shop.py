@@ -138,7 +138,7 @@ class PersonalShop:
         return shelf, shown
 
     def profiles(self, pasts: Mapping[str, Sequence[Act]], shelf: Shelf, seed: int) -> dict[str, Profile | None]:
-        """Each user's profile, built as by `es-rerank profiles build` of the UBI events of all, read as a search does."""
+        """Each user's profile: built of the UBI events of all as `profiles build` does it, read as a search does it."""
         log = self._scratch / f"events-{seed}.ndjson"
         with log.open("w") as file:
             for user, past in pasts.items():
@@ -180,7 +180,7 @@ def _ubi(user: str, number: int, act: Act, shelf: Shelf) -> dict[str, Any]:
 
 @contextmanager
 def open_personal_shop(options: ShopOptions) -> Iterator[PersonalShop]:
-    """A shop in a node that runs already or runs while this does; what was made in it goes at the end, but for vectors."""
+    """A shop in a node that runs already or while this does; what was made in it goes at the end, but for vectors."""
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-personal-")))
         port = options.port or stack.enter_context(_node())
@@ -225,7 +225,11 @@ def _fill(stack: ExitStack, url: str, options: ShopOptions, scratch: Path) -> No
     section = section_of(INDEX, settings(url, "starter"))
     source = TextSource(INDEX, parse_template(section.template), section.max_field_chars)
     vectors = build_vectors(
-        client, source, vector_index_name(INDEX, None), load_bi_encoder(), lambda each: say("vectors", each.done, each.total)
+        client,
+        source,
+        vector_index_name(INDEX, None),
+        load_bi_encoder(),
+        lambda each: say("vectors", each.done, each.total),
     )
     print(f"{report.documents} products; {vectors.encoded} vectors made in {vectors.seconds:.0f} s", file=sys.stderr)
 

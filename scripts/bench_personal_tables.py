@@ -23,7 +23,7 @@ class Row:
 
     user: str
     seed: int
-    kind: str
+    tastes: str
     events: int
     is_new_search: bool
     is_same_order: bool
@@ -81,8 +81,8 @@ def print_tables(rows: Sequence[Row], varied: Mapping[str, Sequence[Row]]) -> No
     _print_row("- bought under position bias", known, by_rank=True)
     print("\n| taste (10 or more events) | users | purchases | MRR without profiles | with | gain | 95 % | named |")
     print("|---|---|---|---|---|---|---|---|")
-    for kind in dict.fromkeys(sorted(row.kind for row in known)):
-        _print_row(kind, [row for row in known if row.kind == kind], last=_named)
+    for tastes in sorted({row.tastes for row in known}, key=lambda each: (each.count(" and "), each)):
+        _print_row(tastes or "none", [row for row in known if row.tastes == tastes], last=_named)
     print("\n| seed | users | purchases | MRR without profiles | with | gain | 95 % | same order |")
     print("|---|---|---|---|---|---|---|---|")
     for seed in dict.fromkeys(row.seed for row in rows):
