@@ -28,14 +28,15 @@ import json
 import logging
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+
+from rich.console import Console
 
 REPO = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPO))
 
 from bench_engine import CHORUS  # noqa: E402
-from bench_learning_stand import say  # noqa: E402
 from bench_personal_shop import (  # noqa: E402
     NOW,
     Found,
@@ -45,9 +46,12 @@ from bench_personal_shop import (  # noqa: E402
     read_queries,
 )
 from bench_personal_tables import Row, print_tables  # noqa: E402
-from bench_personal_told import names_taste  # noqa: E402
-from bench_personal_world import Rules, Shelf, Shown, World  # noqa: E402
+from bench_personal_told import HitFacts, is_told_of_user  # noqa: E402
+from bench_personal_world import Rules, Shelf, Shopper, Shown, World  # noqa: E402
 from bench_proxy import machine  # noqa: E402
+
+from middleware.learning.step_bar import step_bar  # noqa: E402
+from middleware.personalization.profiles import Profile  # noqa: E402
 
 LATER = 4
 VARIATIONS: Mapping[str, Rules] = {
@@ -78,7 +82,7 @@ def main() -> None:
         sys.exit(f"{options.data} is not there: give --data, the folder of the Chorus catalogue and its judgments")
     print(machine())
     wanted = ShopOptions(options.data, options.model, options.opensearch, options.invented, options.products)
-    with open_personal_shop(wanted) as shop:
+    with step_bar(Console(stderr=True), "starting") as step, open_personal_shop(wanted, step) as shop:
         found = shop.find(read_queries(options.data))
         stage = Stage(shop, found, *shop.shelve(found))
         rows = [
@@ -91,7 +95,9 @@ def main() -> None:
         )
     print_tables(rows, varied)
     if options.output:
-        options.output.write_text(json.dumps({"main": [asdict(row) for row in rows]}))
+        every = {"main": rows, **varied}
+        kept = {name: [asdict(row) for row in each] for name, each in every.items()}
+        options.output.write_text(json.dumps(kept))
 
 
 def arguments() -> argparse.Namespace:
@@ -116,29 +122,36 @@ def simulate(stage: Stage, rules: Rules, seed: int, users: int) -> list[Row]:
     profiles = stage.shop.profiles({each.name: each.past for each in shoppers}, stage.shelf, seed)
     rows = []
     for done, shopper in enumerate(shoppers):
-        say("ranking", done, len(shoppers))
-        profile = profiles[shopper.name]
-        named = names_taste(profile, shopper.taste) if profile and shopper.past else None
-        for purchase in shopper.later:
-            found = stage.found[world.searches[purchase.search].query_text]
-            order = list(stage.shop.rank(found.plan, found.response, profile, shopper.name).order)
-            before = list(found.scored.order)
-            rows.append(
-                Row(
-                    user=f"{seed}/{shopper.name}",
-                    seed=seed,
-                    tastes=" and ".join(shopper.taste.kinds),
-                    events=len(shopper.past),
-                    is_new_search=purchase.is_new,
-                    is_same_order=order == before,
-                    before=1 / (1 + before.index(purchase.bought)),
-                    after=1 / (1 + order.index(purchase.bought)),
-                    before_by_rank=1 / (1 + before.index(purchase.bought_by_rank)),
-                    after_by_rank=1 / (1 + order.index(purchase.bought_by_rank)),
-                    named=named,
-                )
-            )
+        stage.shop.step("ranking", done, len(shoppers))
+        rows += judge(stage, world, shopper, profiles[shopper.name], seed)
     return rows
+
+
+def judge(stage: Stage, world: World, shopper: Shopper, profile: Profile | None, seed: int) -> list[Row]:
+    """One shopper's later purchases."""
+    told, rows = HitFacts(profile or Profile()), []
+    for purchase in shopper.later:
+        found = stage.found[world.searches[purchase.search].query_text]
+        scored = stage.shop.rank(found.plan, found.response, profile, shopper.name)
+        told.add(scored, found.window.hit_fields, found.window.object_ids, found.plan.variant.fusion.model)
+        before, after = list(found.scored.order), list(scored.order)
+        bought, by_rank = purchase.bought, purchase.bought_by_rank
+        rows.append(
+            Row(
+                user=f"{seed}/{shopper.name}",
+                seed=seed,
+                tastes=" and ".join(shopper.taste.kinds),
+                events=len(shopper.past),
+                is_new_search=purchase.is_new,
+                is_same_order=after == before,
+                before=1 / (1 + before.index(bought)),
+                after=1 / (1 + after.index(bought)),
+                before_by_rank=1 / (1 + before.index(by_rank)),
+                after_by_rank=1 / (1 + after.index(by_rank)),
+                told_of_user=is_told_of_user(profile, shopper.taste) if profile else None,
+            )
+        )
+    return [replace(row, told_of_hits=told.names(shopper.taste)) for row in rows]
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ DRAWS = 2000
 class Row:
     """One later purchase: reciprocal ranks of the bought product without the profile and with it.
 
-    `..._by_rank`: of the purchase under position bias. `named`: whether the explanation names the taste; None where
-    there is nothing to name.
+    `..._by_rank`: of the purchase under position bias. `told_...`: whether the explanations of the profile and of
+    the user's rankings name the taste; None where there is nothing to name.
     """
 
     user: str
@@ -31,7 +31,8 @@ class Row:
     after: float
     before_by_rank: float
     after_by_rank: float
-    named: bool | None
+    told_of_user: bool | None = None
+    told_of_hits: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,10 @@ def _same(rows: Sequence[Row]) -> str:
 
 
 def _named(rows: Sequence[Row]) -> str:
-    """Of users, those whose taste the explanation names."""
-    of_users = {row.user: row.named for row in rows if row.named is not None}
+    """Of users, those whose taste is named by what adds most to their rankings / by what is told of their profile."""
+    return f"{_share(rows, lambda row: row.told_of_hits)} / {_share(rows, lambda row: row.told_of_user)}"
+
+
+def _share(rows: Sequence[Row], of: Callable[[Row], bool | None]) -> str:
+    of_users = {row.user: told for row in rows if (told := of(row)) is not None}
     return f"{np.mean(list(of_users.values())):.0%}" if of_users else "-"

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from middleware.config import ProfileSettings
 from middleware.config_personal import PersonalSettings
@@ -21,7 +20,7 @@ from middleware.personalization.state import EMPTY, Product, fold
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
-from bench_personal_told import names_taste
+from bench_personal_told import is_told_of_user
 from bench_personal_world import Rules, Shelf, Shopper, Shown, Taste, World
 
 NOW = 1_700_000_000.0
@@ -126,8 +125,8 @@ def test_a_taste_moves_choices_by_the_odds_that_it_states() -> None:
     assert liked.tolist() == [3.0 * ("acme" in shelf.brands[place]) for place in shown[0].places]
 
 
-@pytest.mark.parametrize(("share", "expected"), [(0.6, True), (0.2, False)])
-def test_the_explanation_names_a_taste_where_it_tells_it_first(share, expected) -> None:
-    known = Profile(brand_affinity={"acme": share, "bolt": 0.3}, weight=40.0, events=20, confidence=0.9)
-    assert names_taste(known, Taste(brand="acme", brand_utility=3.0)) is expected
-    assert names_taste(known, Taste()) is None
+def test_what_is_told_of_a_user_names_a_taste_that_the_profile_holds_and_no_other() -> None:
+    known = Profile(brand_affinity={"acme": 0.6, "bolt": 0.3}, weight=40.0, events=20, confidence=0.9)
+    assert is_told_of_user(known, Taste(brand="acme", brand_utility=3.0)) is True
+    assert is_told_of_user(known, Taste(brand="core", brand_utility=3.0)) is False
+    assert is_told_of_user(known, Taste()) is None
