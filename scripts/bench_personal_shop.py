@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bench_learning_stand import INDEX, MAX_TOKENS, TEMPLATE, Stand, first_stage, say
+from bench_learning_stand import INDEX, MAX_TOKENS, TEMPLATE, Stand, first_stage
 from bench_personal_world import Act, Shelf, Shown
 
 from middleware.catalog.bootstrap import BootstrapOptions, bootstrap_products
@@ -35,6 +35,7 @@ from middleware.learning.profiles.build import BuildOptions, build_profiles
 from middleware.learning.profiles.products import VectorsOf
 from middleware.learning.shop import Shop, open_shop, section_of
 from middleware.learning.shop_vectors import open_vectors
+from middleware.learning.step_bar import Step
 from middleware.personalization.identity import Identity
 from middleware.personalization.profiles import Profile
 from middleware.personalization.store import ProfileReader
@@ -85,15 +86,16 @@ class Found:
 class PersonalShop:
     """The shop as its users meet it: searches, profiles built of events and read, rankings."""
 
-    def __init__(self, shop: Shop, stage: SecondStage, vectors: VectorReader, scratch: Path) -> None:
-        self.shop, self._stage, self._vectors, self._scratch = shop, stage, vectors, scratch
+    def __init__(self, shop: Shop, stage: SecondStage, vectors: VectorReader, scratch: Path, step: Step) -> None:
+        self.shop, self.step = shop, step
+        self._stage, self._vectors, self._scratch = stage, vectors, scratch
         self._identity = Identity(b"the key of bench_personal")
 
     def find(self, queries: Sequence[str]) -> dict[str, Found]:
         """The searches that find something."""
         found = {}
         for done, query in enumerate(queries):
-            say("searching", done, len(queries))
+            self.step("searching", done, len(queries))
             plan, response = self.shop.search(query)
             window = read_window(plan, response)
             if isinstance(window, Window):
@@ -138,7 +140,7 @@ class PersonalShop:
         return shelf, shown
 
     def profiles(self, pasts: Mapping[str, Sequence[Act]], shelf: Shelf, seed: int) -> dict[str, Profile | None]:
-        """Each user's profile, built as by `es-rerank profiles build` of the UBI events of all, read as a search does."""
+        """Each user's profile: built of the UBI events of all as `profiles build` does it, read as a search does it."""
         log = self._scratch / f"events-{seed}.ndjson"
         with log.open("w") as file:
             for user, past in pasts.items():
@@ -150,7 +152,9 @@ class PersonalShop:
             vector_index_name(INDEX, None), encoder.revision, parse_template(section.template), section.max_field_chars
         )
         options = BuildOptions(events=log, now=NOW, seed=seed)
-        build_profiles(client, settings, self._identity, vectors, self._scratch / "work", options, say, Patience(30))
+        build_profiles(
+            client, settings, self._identity, vectors, self._scratch / "work", options, self.step, Patience(30)
+        )
         client.indices.refresh(index=settings.profiles.index)
         reader = ProfileReader(settings.profiles, section.features, self._fetch, identity=self._identity)
         try:
@@ -179,13 +183,13 @@ def _ubi(user: str, number: int, act: Act, shelf: Shelf) -> dict[str, Any]:
 
 
 @contextmanager
-def open_personal_shop(options: ShopOptions) -> Iterator[PersonalShop]:
-    """A shop in a node that runs already or runs while this does; what was made in it goes at the end, but for vectors."""
+def open_personal_shop(options: ShopOptions, step: Step) -> Iterator[PersonalShop]:
+    """A shop in a node that runs already or while this does; what was made in it goes at the end, but for vectors."""
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-personal-")))
         port = options.port or stack.enter_context(_node())
         url = f"http://127.0.0.1:{port}"
-        _fill(stack, url, options, scratch)
+        _fill(stack, url, options, scratch, step)
         model = options.model or scratch / "taught"
         if not (model / "model.safetensors").is_file():
             judgments = Judgments({query: query for query in read_queries(options.data)}, {})
@@ -197,7 +201,9 @@ def open_personal_shop(options: ShopOptions) -> Iterator[PersonalShop]:
         vectors = open_vectors(stack, shop, [variant])
         engine = start_engine(shop.settings.models["default"], ScoreMemory(1 << 28))
         stack.callback(engine.stop)
-        yield PersonalShop(shop, SecondStage(shop.settings, {"default": engine}, vectors), vectors[INDEX], scratch)
+        yield PersonalShop(
+            shop, SecondStage(shop.settings, {"default": engine}, vectors), vectors[INDEX], scratch, step
+        )
 
 
 def read_queries(data: Path) -> list[str]:
@@ -214,7 +220,7 @@ def read_queries(data: Path) -> list[str]:
     return list(dict.fromkeys([*queries, *(each for each in often if not any(word in each for word in _NOT_A_NEED))]))
 
 
-def _fill(stack: ExitStack, url: str, options: ShopOptions, scratch: Path) -> None:
+def _fill(stack: ExitStack, url: str, options: ShopOptions, scratch: Path, step: Step) -> None:
     """The catalogue and its vectors; prices of Chorus are in cents, and its colours several in one string."""
     client = connect(url)
     prepare = PrepareOptions(price_divisor=100)
@@ -229,7 +235,7 @@ def _fill(stack: ExitStack, url: str, options: ShopOptions, scratch: Path) -> No
         source,
         vector_index_name(INDEX, None),
         load_bi_encoder(),
-        lambda each: say("vectors", each.done, each.total),
+        lambda each: step("making vectors", each.done, each.total),
     )
     print(f"{report.documents} products; {vectors.encoded} vectors made in {vectors.seconds:.0f} s", file=sys.stderr)
 

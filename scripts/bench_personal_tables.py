@@ -17,13 +17,13 @@ DRAWS = 2000
 class Row:
     """One later purchase: reciprocal ranks of the bought product without the profile and with it.
 
-    `..._by_rank`: of the purchase under position bias. `named`: whether the explanation names the taste; None where
-    there is nothing to name.
+    `..._by_rank`: of the purchase under position bias. `told_...`: whether the explanations of the profile and of
+    the user's rankings name the taste; None where there is nothing to name.
     """
 
     user: str
     seed: int
-    kind: str
+    tastes: str
     events: int
     is_new_search: bool
     is_same_order: bool
@@ -31,7 +31,8 @@ class Row:
     after: float
     before_by_rank: float
     after_by_rank: float
-    named: bool | None
+    told_of_user: bool | None = None
+    told_of_hits: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +82,8 @@ def print_tables(rows: Sequence[Row], varied: Mapping[str, Sequence[Row]]) -> No
     _print_row("- bought under position bias", known, by_rank=True)
     print("\n| taste (10 or more events) | users | purchases | MRR without profiles | with | gain | 95 % | named |")
     print("|---|---|---|---|---|---|---|---|")
-    for kind in dict.fromkeys(sorted(row.kind for row in known)):
-        _print_row(kind, [row for row in known if row.kind == kind], last=_named)
+    for tastes in sorted({row.tastes for row in known}, key=lambda each: (each.count(" and "), each)):
+        _print_row(tastes or "none", [row for row in known if row.tastes == tastes], last=_named)
     print("\n| seed | users | purchases | MRR without profiles | with | gain | 95 % | same order |")
     print("|---|---|---|---|---|---|---|---|")
     for seed in dict.fromkeys(row.seed for row in rows):
@@ -110,6 +111,10 @@ def _same(rows: Sequence[Row]) -> str:
 
 
 def _named(rows: Sequence[Row]) -> str:
-    """Of users, those whose taste the explanation names."""
-    of_users = {row.user: row.named for row in rows if row.named is not None}
+    """Of users, those whose taste is named by what adds most to their rankings / by what is told of their profile."""
+    return f"{_share(rows, lambda row: row.told_of_hits)} / {_share(rows, lambda row: row.told_of_user)}"
+
+
+def _share(rows: Sequence[Row], of: Callable[[Row], bool | None]) -> str:
+    of_users = {row.user: told for row in rows if (told := of(row)) is not None}
     return f"{np.mean(list(of_users.values())):.0%}" if of_users else "-"

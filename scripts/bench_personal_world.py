@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 
 DAY_S = 86_400.0
-KINDS: Mapping[str, float] = {"none": 0.2, "brand": 0.25, "colour": 0.15, "price": 0.2, "mixed": 0.2}
-"""What a shopper's taste is about, and how many have such a one; mixed: a brand, and a price level or a colour."""
+TASTES: Mapping[str, float] = {"brand": 0.5, "colour": 0.5, "price": 0.5}
+"""What a taste may be about, and how many shoppers have such a one, each drawn by itself: an eighth has none."""
 # With fewer relevant hits there is nothing to choose from.
 _LEAST_RELEVANT = 10
 # To be had in a search: so much of its relevant hits has the name.
@@ -30,19 +30,20 @@ _LEAST_THERE = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How shoppers behave. Utilities are in units of the logit: +1 makes a hit e times as likely.
+    """How shoppers behave: chosen, not measured. Utilities are those of the logit: +1 makes a hit e times as likely.
 
-    `strength`: from, to what a taste adds to a hit that has what it is about. `quality`, `fit`: standard deviations of
-    what everybody sees in a product, and in it for one query, and no ranker knows. `thrift`: what one standard
-    deviation of price within a search costs everybody. `click_at`, `buy_at`: utility of going away instead.
-    `interests`: what a shopper searches for, related to each other by what is found (`relatedness`) and drawn without
-    a look at their taste; `wander`: the share of searches for anything else. `durable`: the share of products that
-    nobody buys twice, for owning one takes `owned` from its utility. `newcomers`: their share; the others have
-    searched `searches` times in `past_days` at the median, log-normal with `spread`.
+    `tastes`: what they may be about, and how many shoppers have such a one. `strength`: the least and the most that a
+    taste adds to a hit that has what it is about. `quality`, `fit`: standard deviations of what everybody sees in a
+    product, and in it for one query, and no ranker knows. `thrift`: what one standard deviation of price within a
+    search costs everybody. `click_at`, `buy_at`: utility of going away instead. `interests`: what a shopper searches
+    for, related to each other by what is found (`relatedness`) and drawn without a look at their taste; `wander`: the
+    share of searches for anything else. `durable`: the share of products that are seldom bought twice, for owning one
+    takes `owned` from its utility. `newcomers`: their share; the others have searched `searches` times in `past_days`
+    at the median, log-normal with `spread`.
     """
 
     bias: float = 0.7
-    strength: tuple[float, float] = (2.0, 4.0)
+    strength: tuple[float, float] = (3.0, 5.0)
     quality: float = 0.5
     fit: float = 0.5
     thrift: float = 0.3
@@ -52,13 +53,13 @@ class Rules:
     interests: int = 8
     relatedness: float = 8.0
     wander: float = 0.1
-    durable: float = 0.7
+    durable: float = 0.5
     owned: float = 4.0
     newcomers: float = 0.15
     searches: float = 7.0
     spread: float = 1.0
     past_days: float = 60.0
-    kinds: Mapping[str, float] = field(default_factory=lambda: dict(KINDS))
+    tastes: Mapping[str, float] = field(default_factory=lambda: dict(TASTES))
 
 
 class Shown(NamedTuple):
@@ -84,13 +85,18 @@ class Shelf:
 class Taste:
     """What a shopper likes, and how much; `price_level`: standard deviations from a search's mean log price."""
 
-    kind: str
     brand: str = ""
     brand_utility: float = 0.0
     colour: str = ""
     colour_utility: float = 0.0
     price_level: float = 0.0
     price_utility: float = 0.0
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What it is about; nothing for somebody without a taste."""
+        utilities = {"brand": self.brand_utility, "colour": self.colour_utility, "price": self.price_utility}
+        return tuple(kind for kind, utility in utilities.items() if utility)
 
 
 class Act(NamedTuple):
@@ -209,22 +215,19 @@ class World:
 
     def _draw_taste(self, interests: NDArray[np.intp]) -> Taste:
         rng, rules = self._rng, self.rules
-        shares = np.array(list(rules.kinds.values()))
-        kind = str(rng.choice(list(rules.kinds), p=shares / shares.sum()))
-        about = {"brand", str(rng.choice(["price", "colour"]))} if kind == "mixed" else {kind}
+        has = {kind: rng.random() < rules.tastes.get(kind, 0.0) for kind in TASTES}
+        brand, colour = self._draw_name(self._brands, interests), self._draw_name(self._colours, interests)
         brand_utility, colour_utility, price_utility = rng.uniform(*rules.strength, size=3)
         level = float(rng.choice([-1.2, 1.2]))
-        brand, colour = self._draw_name(self._brands, interests), self._draw_name(self._colours, interests)
-        return Taste(
-            kind,
-            brand if "brand" in about else "",
-            brand_utility if "brand" in about and brand else 0.0,
-            colour if "colour" in about else "",
-            colour_utility if "colour" in about and colour else 0.0,
-            level if "price" in about else 0.0,
-            # A step of one standard deviation is seldom made in full; two thirds keep it as strong as the others.
-            price_utility / 1.5 if "price" in about else 0.0,
-        )
+        taste = Taste()
+        if has["brand"] and brand:
+            taste = replace(taste, brand=brand, brand_utility=brand_utility)
+        if has["colour"] and colour:
+            taste = replace(taste, colour=colour, colour_utility=colour_utility)
+        if has["price"]:
+            # From one end of a search's prices to the other it is more than one step: so none outweighs the others.
+            taste = replace(taste, price_level=level, price_utility=price_utility / 1.5)
+        return taste
 
     def _draw_name(self, where: Mapping[str, NDArray[np.bool_]], interests: NDArray[np.intp]) -> str:
         """One can only be loyal to what is to be had: likelier the more of the interests have it."""

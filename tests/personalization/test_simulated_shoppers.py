@@ -1,4 +1,4 @@
-"""The world of scripts/bench_personal.py over a small shop of our own: that it repeats, and that profiles gain there."""
+"""The world of scripts/bench_personal.py over a small shop of our own: it repeats, and profiles gain there."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from middleware.config import ProfileSettings
-from middleware.config_personal import PersonalSettings
-from middleware.config_variants import WeightSettings
+from middleware.config.personal import PersonalSettings
+from middleware.config.variants import WeightSettings
 from middleware.fusion_models.hand_set import HandSet
 from middleware.personal_order import bind_order
 from middleware.personalization.events import Event
@@ -21,7 +20,7 @@ from middleware.personalization.state import EMPTY, Product, fold
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
-from bench_personal_told import names_taste
+from bench_personal_told import is_told_of_user
 from bench_personal_world import Rules, Shelf, Shopper, Shown, Taste, World
 
 NOW = 1_700_000_000.0
@@ -80,14 +79,14 @@ def reciprocal_ranks(world: World, shopper: Shopper) -> list[tuple[float, float]
     return ranks
 
 
-def draw(kind: str, count: int, seed: int = 1) -> tuple[World, list[Shopper]]:
-    world = World(*shop(), Rules(kinds={kind: 1.0}, interests=6, searches=12.0), seed)
+def draw(tastes: str, count: int, seed: int = 1) -> tuple[World, list[Shopper]]:
+    world = World(*shop(), Rules(tastes=dict.fromkeys(tastes.split(), 1.0), interests=6, searches=12.0), seed)
     return world, world.shoppers(count, NOW, 4)
 
 
-def mean_ranks(kind: str, count: int = 120) -> tuple[np.ndarray, np.ndarray]:
+def mean_ranks(tastes: str, count: int = 120) -> tuple[np.ndarray, np.ndarray]:
     """The means of each shopper with ten or more events, shape (n,) each."""
-    world, shoppers = draw(kind, count)
+    world, shoppers = draw(tastes, count)
     means = np.array(
         [np.mean(reciprocal_ranks(world, shopper), axis=0) for shopper in shoppers if len(shopper.past) >= 10]
     )
@@ -95,23 +94,23 @@ def mean_ranks(kind: str, count: int = 120) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_a_seed_draws_the_same_shoppers_every_time_and_another_seed_others() -> None:
-    assert draw("mixed", 20)[1] == draw("mixed", 20)[1]
-    assert draw("mixed", 20)[1] != draw("mixed", 20, seed=2)[1]
+    assert draw("brand price", 20)[1] == draw("brand price", 20)[1]
+    assert draw("brand price", 20)[1] != draw("brand price", 20, seed=2)[1]
 
 
 def test_profiles_bring_what_shoppers_with_a_taste_buy_to_the_front() -> None:
-    before, after = mean_ranks("mixed")
+    before, after = mean_ranks("brand price")
     assert after.mean() > 1.2 * before.mean()
 
 
 def test_shoppers_without_a_taste_lose_nothing_that_is_not_chance() -> None:
-    before, after = mean_ranks("none")
+    before, after = mean_ranks("")
     lost = before - after
     assert lost.mean() < 2 * lost.std() / np.sqrt(len(lost))
 
 
 def test_shoppers_with_no_past_keep_their_order_to_the_hit() -> None:
-    world, shoppers = draw("mixed", 60)
+    world, shoppers = draw("brand price", 60)
     newcomers = [shopper for shopper in shoppers if not shopper.past]
     assert newcomers
     assert all(before == after for shopper in newcomers for before, after in reciprocal_ranks(world, shopper))
@@ -121,13 +120,13 @@ def test_a_taste_moves_choices_by_the_odds_that_it_states() -> None:
     # A logit: of two hits alike but for the brand, e^3 = 20.1 times as many buy the one that they like.
     shelf, shown = shop()
     world = World(shelf, shown, Rules(quality=0, fit=0, thrift=0), 1)
-    liked = world.taste_utility(0, Taste("brand", brand="acme", brand_utility=3.0))
+    liked = world.taste_utility(0, Taste(brand="acme", brand_utility=3.0))
     assert set(liked.tolist()) == {0.0, 3.0}
     assert liked.tolist() == [3.0 * ("acme" in shelf.brands[place]) for place in shown[0].places]
 
 
-@pytest.mark.parametrize(("share", "expected"), [(0.6, True), (0.2, False)])
-def test_the_explanation_names_a_taste_where_it_tells_it_first(share, expected) -> None:
-    known = Profile(brand_affinity={"acme": share, "bolt": 0.3}, weight=40.0, events=20, confidence=0.9)
-    assert names_taste(known, Taste("brand", brand="acme", brand_utility=3.0)) is expected
-    assert names_taste(known, Taste("none")) is None
+def test_what_is_told_of_a_user_names_a_taste_that_the_profile_holds_and_no_other() -> None:
+    known = Profile(brand_affinity={"acme": 0.6, "bolt": 0.3}, weight=40.0, events=20, confidence=0.9)
+    assert is_told_of_user(known, Taste(brand="acme", brand_utility=3.0)) is True
+    assert is_told_of_user(known, Taste(brand="core", brand_utility=3.0)) is False
+    assert is_told_of_user(known, Taste()) is None
