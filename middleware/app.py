@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
-from flask import Flask
+from flask import Blueprint, Flask
 
 from middleware.admin import add_error_pages, make_blueprint
+from middleware.ads.server import AdServer
 from middleware.assembly import (
     follow_aliases,
     make_ad_server,
@@ -22,18 +24,22 @@ from middleware.assembly import (
     serve_models,
     start_sink,
 )
+from middleware.behaviour.sink import EventSink
 from middleware.behaviour.ubi_searches import Keep, UbiSearches
 from middleware.cluster import Cluster
 from middleware.config import ModelSettings, Settings
 from middleware.first_stage import FirstStage
 from middleware.front import Front
 from middleware.observability import Metrics
-from middleware.personalization.identity import open_identity
+from middleware.personalization.identity import Identity, open_identity
+from middleware.personalization.store import Fetch, ProfileReader
 from middleware.privacy.keeping import Keeping
 from middleware.proxy import SearchProxy
 from middleware.recommend.recommender import Recommender
 from middleware.recommend.reranking import Reranking
+from middleware.recommend.sources import Sources
 from middleware.rerank.engine import Engine
+from middleware.rerank.served_model import ServedModel
 from middleware.second_stage import SecondStage
 from middleware.served_fusions import ServedFusions
 from middleware.upstream import Upstream
@@ -86,25 +92,56 @@ def create_app(
         keep_query or (make_keep(settings, sink) if sink and settings.events.enabled else None),
         lambda: cluster.product.distribution == "opensearch",
     )
+    parts = _Parts(
+        settings, upstream, make_fetch(impatient), cluster, metrics, models, fusions, identity, profiles, second_stage,
+        sink, ads, proxy, searches, make_sources(settings, impatient) if settings.recommend.enabled else None,
+    )  # fmt: skip
     flask = Flask("middleware")
     flask.json.sort_keys = False  # type: ignore[attr-defined]
-    flask.register_blueprint(make_blueprint(settings, models, fusions, metrics, cluster, sink))
-    flask.register_blueprint(
-        make_explain_blueprint(settings, proxy, models, make_fetch(impatient), searches.without_ubi)
-    )
-    flask.register_blueprint(make_ubi_blueprint())
-    if sink is not None and settings.events.enabled:
-        flask.register_blueprint(make_events_blueprint(settings, sink, make_check(settings, identity), metrics))
-    if ads is not None:
-        flask.register_blueprint(make_ads_blueprint(ads))
-    if settings.recommend.enabled:
-        sources, reranking = make_sources(settings, impatient), Reranking(settings, second_stage, fusions)
-        recommender = Recommender(settings, upstream, reranking, profiles, sources)
-        flask.register_blueprint(make_recommend_blueprint(settings, recommender))
-    if settings.privacy.endpoints:
-        forget: list[Callable[[str], None]] = [lambda _: second_stage.forget()]
-        forget += [each.forget for each in (profiles, ads) if each is not None]
-        keeping = Keeping({"spool": sink} if sink else {}, forget)
-        flask.register_blueprint(make_profiles_blueprint(settings, upstream, identity, keeping))
+    for blueprint in _blueprints(parts):
+        flask.register_blueprint(blueprint)
     add_error_pages(flask)
     return Front(cluster.with_each(searches), cluster.with_each(upstream.forward), flask)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What views are made of; None is what the settings do without."""
+
+    settings: Settings
+    upstream: Upstream
+    fetch: Fetch
+    cluster: Cluster
+    metrics: Metrics
+    models: Mapping[str, ServedModel]
+    fusions: ServedFusions
+    identity: Identity
+    profiles: ProfileReader | None
+    second_stage: SecondStage
+    sink: EventSink | None
+    ads: AdServer | None
+    proxy: SearchProxy
+    searches: UbiSearches
+    sources: Mapping[str, Sources] | None
+
+
+def _blueprints(parts: _Parts) -> Iterator[Blueprint]:
+    """Everything under /_rerank/ and /{index}/_rerank/."""
+    settings, sink, ads, profiles = parts.settings, parts.sink, parts.ads, parts.profiles
+    yield make_blueprint(settings, parts.models, parts.fusions, parts.metrics, parts.cluster, sink)
+    yield make_explain_blueprint(settings, parts.proxy, parts.models, parts.fetch, parts.searches.without_ubi)
+    yield make_ubi_blueprint()
+    if sink is not None and settings.events.enabled:
+        yield make_events_blueprint(settings, sink, make_check(settings, parts.identity), parts.metrics)
+    if ads is not None:
+        yield make_ads_blueprint(ads)
+    if parts.sources is not None:
+        reranking = Reranking(settings, parts.second_stage, parts.fusions)
+        yield make_recommend_blueprint(
+            settings, Recommender(settings, parts.upstream, reranking, profiles, parts.sources)
+        )
+    if settings.privacy.endpoints:
+        forget: list[Callable[[str], None]] = [lambda _: parts.second_stage.forget()]
+        forget += [each.forget for each in (profiles, ads) if each is not None]
+        keeping = Keeping({"spool": sink} if sink else {}, forget)
+        yield make_profiles_blueprint(settings, parts.upstream, parts.identity, keeping)

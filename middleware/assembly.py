@@ -31,9 +31,9 @@ from middleware.recommend.index import recommend_index_name
 from middleware.recommend.own_searches import make_ask
 from middleware.recommend.popularity import PopularityReader
 from middleware.recommend.sources import Sources
-from middleware.registry_manifest import Manifest
-from middleware.registry_reference import is_reference
-from middleware.registry_watch import RegistryWatch
+from middleware.registry.manifest import Manifest
+from middleware.registry.reference import is_reference
+from middleware.registry.watch import RegistryWatch
 from middleware.rerank.bi_encoder import BiEncoder, BiEncoderChoice, load_chosen
 from middleware.rerank.engine import Engine
 from middleware.rerank.redis_scores import connect_redis

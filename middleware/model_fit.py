@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from middleware.config import Settings
 from middleware.experiments.assign import resolve
-from middleware.registry_manifest import Manifest
+from middleware.registry.manifest import Manifest
 
 
 def misfits(name: str, manifest: Manifest, settings: Settings) -> Iterator[str]:

@@ -15,7 +15,7 @@ from middleware.errors import DeadlineExceeded, MiddlewareError, ModelUnavailabl
 from middleware.front import Environ, StartResponse, read_request
 from middleware.message import Request, Response
 from middleware.observability import SECONDS, expose
-from middleware.registry_watch import RegistryWatch
+from middleware.registry.watch import RegistryWatch
 from middleware.rerank.backends.rerank_call import BUDGET_HEADER, MODEL_HEADER
 from middleware.rerank.engine import Engine
 from middleware.rerank.served_model import Servable, ServedModel, SwitchOutcome

@@ -13,9 +13,9 @@ from middleware.config import Settings
 from middleware.errors import ConfigError, RegistryError
 from middleware.fusion_file import read_fusion_model
 from middleware.fusions import Fusion, learned
-from middleware.registry_manifest import find_damage, read_manifest
-from middleware.registry_reference import is_reference
-from middleware.registry_watch import AliasFollower
+from middleware.registry.manifest import find_damage, read_manifest
+from middleware.registry.reference import is_reference
+from middleware.registry.watch import AliasFollower
 
 _log = logging.getLogger(__name__)
 

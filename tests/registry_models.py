@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from middleware.registry_manifest import DataFingerprint
+from middleware.registry.manifest import DataFingerprint
 
 HELD_OUT = DataFingerprint(18, "ab" * 32)
 

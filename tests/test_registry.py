@@ -12,8 +12,8 @@ from middleware.config import ModelSettings, Settings, load_registry, load_setti
 from middleware.durable_files import UNFINISHED
 from middleware.errors import ConfigError, ModelUnavailable, RegistryError
 from middleware.model_fit import misfits
-from middleware.registry import Registry
-from middleware.registry_manifest import DataFingerprint, own_revision, read_manifest
+from middleware.registry.folder import Registry
+from middleware.registry.manifest import DataFingerprint, own_revision, read_manifest
 from middleware.rerank.backends.source import checked_source
 from middleware.rerank.engine import Engine
 from middleware.rerank.score_keys import fingerprint

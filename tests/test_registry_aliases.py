@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from middleware.errors import RegistryError
-from middleware.registry_aliases import Alias, Move, read_aliases, write_aliases
+from middleware.registry.aliases import Alias, Move, read_aliases, write_aliases
 
 steps = st.lists(st.integers(1, 4) | st.just("rollback"), max_size=30)
 

@@ -14,7 +14,7 @@ import pytest
 from registry_models import add, make_model
 
 from middleware.durable_files import UNFINISHED
-from middleware.registry import Registry
+from middleware.registry.folder import Registry
 
 ROOT = Path(__file__).parents[1]
 
@@ -32,7 +32,7 @@ def model(tmp_path) -> Path:
 CHILD = """
 import os, signal, sys
 from pathlib import Path
-from middleware.registry import Registry
+from middleware.registry.folder import Registry
 
 left = int(sys.argv[2])
 KINDS = {"open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.listdir", "os.scandir"}

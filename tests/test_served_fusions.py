@@ -12,7 +12,7 @@ from middleware.config import Settings, load_settings
 from middleware.errors import ConfigError
 from middleware.experiments.assign import resolve
 from middleware.fusions import load_fusions
-from middleware.registry import Registry
+from middleware.registry.folder import Registry
 from middleware.served_fusions import ServedFusions
 
 

@@ -10,8 +10,8 @@ from pydantic import Field, field_validator
 from middleware.config.remote import RemoteSettings
 from middleware.config.section import Positive, Section
 from middleware.errors import RegistryError
-from middleware.registry import Registry
-from middleware.registry_reference import is_reference, parse_reference
+from middleware.registry.folder import Registry
+from middleware.registry.reference import is_reference, parse_reference
 
 
 class ModelSettings(Section):

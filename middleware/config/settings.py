@@ -31,8 +31,8 @@ from middleware.config.ubi import UbiSettings
 from middleware.config.variants import ExperimentSettings, VariantSettings
 from middleware.errors import ConfigError, RegistryError
 from middleware.fusion_file import read_fusion_model
-from middleware.registry import Registry
-from middleware.registry_reference import is_reference
+from middleware.registry.folder import Registry
+from middleware.registry.reference import is_reference
 
 CONTROL = "control"
 ENV_PREFIX = "ES_RERANK_"

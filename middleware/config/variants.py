@@ -12,7 +12,7 @@ from middleware.config.cascade import CascadeSettings
 from middleware.config.personal import PersonalSettings
 from middleware.config.section import Section
 from middleware.fusion_file import read_fusion_model
-from middleware.registry_reference import is_reference
+from middleware.registry.reference import is_reference
 
 Weight = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
 

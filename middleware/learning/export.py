@@ -16,7 +16,7 @@ from middleware.errors import CommandError
 from middleware.learning.evaluation.rankings import MAIN_MEASURE, evaluate
 from middleware.learning.export_texts import CatalogTexts, Judged
 from middleware.learning.step_bar import Step
-from middleware.registry_manifest import MANIFEST_FILE, find_manifest
+from middleware.registry.manifest import MANIFEST_FILE, find_manifest
 from middleware.rerank.backends import Backend, FloatArray, load_backend
 from middleware.rerank.backends.calibration import CALIBRATION_FILE, export_folder, save_ranges
 from middleware.rerank.backends.graph import LOGITS, OBSERVED

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -17,21 +17,6 @@ class Event:
     object_id: str
     timestamp_s: float
     event_id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ParsedEvents:
-    """The events that could be read, in the order given, and how many documents could not."""
-
-    events: tuple[Event, ...]
-    skipped: int
-
-
-def parse_events(documents: Iterable[object]) -> ParsedEvents:
-    """Read UBI event documents (`_source`); those that are malformed or name no object are skipped and counted."""
-    parsed = [parse_event(document) for document in documents]
-    events = tuple(event for event in parsed if event is not None)
-    return ParsedEvents(events, skipped=len(parsed) - len(events))
 
 
 def parse_event(document: object, event_id: str = "") -> Event | None:

@@ -16,7 +16,7 @@ from time import monotonic, perf_counter, time
 
 from middleware.config import ModelSettings
 from middleware.errors import DeadlineExceeded, ModelUnavailable, RerankError
-from middleware.registry_manifest import find_manifest
+from middleware.registry.manifest import find_manifest
 from middleware.rerank.backends import Backend, FloatArray, load_backend
 from middleware.rerank.estimator import Estimates, Estimator
 from middleware.rerank.estimator_choice import find_estimator

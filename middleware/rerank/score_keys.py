@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from middleware.config import ModelSettings
-from middleware.registry_manifest import MANIFEST_FILE, find_manifest
+from middleware.registry.manifest import MANIFEST_FILE, find_manifest
 from middleware.rerank.backends import Backend
 from middleware.rerank.file_digest import file_digest
 

@@ -12,9 +12,9 @@ from threading import Lock
 from typing import Literal, Protocol
 
 from middleware.config import ModelSettings
-from middleware.registry import Registry
-from middleware.registry_manifest import Manifest, find_manifest
-from middleware.registry_watch import AliasFollower
+from middleware.registry.folder import Registry
+from middleware.registry.manifest import Manifest, find_manifest
+from middleware.registry.watch import AliasFollower
 from middleware.rerank.engine import Engine
 from middleware.rerank.freed_memory import give_back_freed_memory
 

@@ -22,7 +22,7 @@ from http_call import call, fill
 from tiny_model import WORDS, save_tiny_bert
 
 from middleware.config import ModelSettings
-from middleware.registry import Registry
+from middleware.registry.folder import Registry
 from middleware.rerank.backends import load_backend
 
 pytestmark = pytest.mark.integration

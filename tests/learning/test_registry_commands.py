@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from middleware.cli import app
 from middleware.errors import CommandError, ConfigError
 from middleware.learning.evaluation.slices import read_trained_on
-from middleware.registry import Registry
+from middleware.registry.folder import Registry
 
 
 @pytest.fixture

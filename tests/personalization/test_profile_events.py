@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from middleware.personalization.events import Event, parse_event, parse_events
+from middleware.personalization.events import Event, parse_event
 
 
 def event(**changes):
@@ -81,13 +81,7 @@ def test_a_malformed_event_is_no_event(document):
     assert parse_event(document) is None
 
 
-def test_malformed_events_are_skipped_and_counted():
-    parsed = parse_events([event(client_id="a"), *MALFORMED, event(client_id="b")])
-    assert [read.client_id for read in parsed.events] == ["a", "b"]
-    assert parsed.skipped == len(MALFORMED)
-
-
 @given(JSON | JSON.map(lambda value: event(event_attributes=value)) | JSON.map(lambda value: event(timestamp=value)))
 def test_no_document_whatever_raises(document):
-    parsed = parse_events([document])
-    assert len(parsed.events) + parsed.skipped == 1
+    parsed = parse_event(document)
+    assert parsed is None or isinstance(parsed, Event)

@@ -20,8 +20,8 @@ from fake_backend import wait_until
 
 from middleware.config import ModelSettings, Settings
 from middleware.errors import ModelUnavailable
-from middleware.registry import Registry
-from middleware.registry_watch import AliasFollower, RegistryWatch
+from middleware.registry.folder import Registry
+from middleware.registry.watch import AliasFollower, RegistryWatch
 from middleware.rerank.engine import Engine
 from middleware.rerank.served_model import ServedModel
 from middleware.second_stage import Reader, SecondStage
@@ -326,7 +326,7 @@ from tiny_model import save_tiny_bert
 
 from middleware.config import ModelSettings
 from middleware.observability import Metrics
-from middleware.registry import Registry
+from middleware.registry.folder import Registry
 from middleware.rerank.engine import Engine
 from middleware.rerank.score_memory import ScoreMemory
 from middleware.rerank.served_model import ServedModel

@@ -12,9 +12,9 @@ import typer
 from rich.console import Console
 
 from middleware.errors import CommandError, ConfigError
-from middleware.registry import Registry
-from middleware.registry_aliases import PRODUCTION
-from middleware.registry_manifest import DataFingerprint
+from middleware.registry.aliases import PRODUCTION
+from middleware.registry.folder import Registry
+from middleware.registry.manifest import DataFingerprint
 
 
 class ModelKind(StrEnum):

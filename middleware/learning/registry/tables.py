@@ -9,10 +9,10 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from middleware.registry import Entry
-from middleware.registry_aliases import Alias
-from middleware.registry_comparison import Comparison
-from middleware.registry_manifest import MANIFEST_FILE, Manifest
+from middleware.registry.aliases import Alias
+from middleware.registry.comparison import Comparison
+from middleware.registry.folder import Entry
+from middleware.registry.manifest import MANIFEST_FILE, Manifest
 
 _SHORT = 12
 

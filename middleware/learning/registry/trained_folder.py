@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from middleware.errors import CommandError
-from middleware.registry_manifest import FUSION_FILE, MAIN_MEASURE, DataFingerprint, Kind
+from middleware.registry.manifest import FUSION_FILE, MAIN_MEASURE, DataFingerprint, Kind
 
 TRAINING_FILE, CHECKPOINTS, GROUPS_FILE = "training.json", "checkpoints", "groups.jsonl"
 """As `es-rerank train reranker` writes them: the first last of all, the second gone by then; what it learned from."""

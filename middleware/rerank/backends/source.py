@@ -11,8 +11,8 @@ from typing import Any
 
 from middleware.config import ModelSettings
 from middleware.errors import ModelUnavailable, RerankError
-from middleware.registry_manifest import find_damage, find_manifest
-from middleware.registry_reference import is_reference
+from middleware.registry.manifest import find_damage, find_manifest
+from middleware.registry.reference import is_reference
 from middleware.rerank.backends.pair_tokenizer import PairTokenizer
 from middleware.rerank.heads import Head, read_head
 

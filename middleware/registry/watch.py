@@ -9,8 +9,8 @@ from threading import Event, Thread
 from typing import Protocol
 
 from middleware.errors import RegistryError
-from middleware.registry import Registry, Stamp
-from middleware.registry_reference import parse_reference
+from middleware.registry.folder import Registry, Stamp
+from middleware.registry.reference import parse_reference
 
 _log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from middleware.errors import RegistryError
-from middleware.registry_aliases import PRODUCTION
+from middleware.registry.aliases import PRODUCTION
 
 PREFIX = "registry:"
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"

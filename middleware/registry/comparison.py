@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from middleware.registry_manifest import HELD_OUT, Manifest
+from middleware.registry.manifest import HELD_OUT, Manifest
 
 _NOISE = 1e-9
 _OF_EVERY_VERSION = {"name", "version", "measures", "made_at", "made_with", "files", "content_hash", "kind"}

@@ -15,9 +15,9 @@ from typing import Any
 
 from middleware.durable_files import flush, flush_tree, locked, remove_abandoned, unfinished_beside
 from middleware.errors import RegistryError
-from middleware.registry_aliases import ALIASES_FILE, PRODUCTION, Alias, Move, read_aliases, write_aliases
-from middleware.registry_comparison import Comparison, compare
-from middleware.registry_manifest import (
+from middleware.registry.aliases import ALIASES_FILE, PRODUCTION, Alias, Move, read_aliases, write_aliases
+from middleware.registry.comparison import Comparison, compare
+from middleware.registry.manifest import (
     FUSION_FILE,
     KINDS,
     MANIFEST_FILE,
@@ -32,7 +32,7 @@ from middleware.registry_manifest import (
     own_revision,
     read_manifest,
 )
-from middleware.registry_reference import Reference, checked_name, parse_reference
+from middleware.registry.reference import Reference, checked_name, parse_reference
 
 _LOCK = ".lock"
 Stamp = tuple[int, ...] | None
