@@ -196,7 +196,7 @@ def open_personal_shop(options: ShopOptions, step: Step) -> Iterator[PersonalSho
         _fill(stack, url, options, scratch, step)
         model = options.model or scratch / "taught"
         if not (model / "model.safetensors").is_file():
-            judgments = Judgments({query: query for query in read_queries(options.data)}, {})
+            judgments = Judgments({query: query for query in read_queries(options.data)}, {}, 1, "queries")
             Stand(url, options.data, scratch).teach(model, options.invented, judgments, 0)
         shop = _open_shop(url, model, scratch)
         variant = resolve(shop.variant, section_of(INDEX, shop.settings), shop.settings)
