@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from middleware.ads.server import AdServer
+from middleware.answering import Answering, Course, Timing, usable
 from middleware.cluster import Cluster
 from middleware.config import Settings
 from middleware.errors import RequestError, RerankError
-from middleware.first_stage import FirstStage, Recall, encoded_like, format_of
+from middleware.first_stage import FirstStage, Recall
 from middleware.fusions import Fusion
 from middleware.message import Request, Response
 from middleware.observability import Metrics
@@ -22,23 +23,19 @@ from middleware.personalization.identity import Identity
 from middleware.personalization.store import ProfileReader
 from middleware.planning import PassThrough, Planner, Planning, without_own_syntax
 from middleware.privacy.consent import may_be_known
-from middleware.ranking import Scored, make_ranking
+from middleware.ranking import Scored
 from middleware.search.compression import TooLarge
 from middleware.search.hits import SearchResponse
 from middleware.search.json_text import Unreadable
 from middleware.search.plan import Plan
 from middleware.search.reasons import Reason
 from middleware.search.response import (
-    Ranking,
-    Written,
-    first_stage_ranking,
     has_empty_page_under_exclusion,
-    write_answer,
 )
 from middleware.search.target import Form, SearchTarget, read_search_target
 from middleware.second_stage import Outcome, Reader, SecondStage
 from middleware.upstream import Upstream, authorization, close
-from middleware.verdict import join, judge, verdict_headers
+from middleware.verdict import join
 
 _NOT_RERANKED = {
     Form.SCROLL: Reason.SCROLL,
@@ -46,18 +43,6 @@ _NOT_RERANKED = {
     Form.OPENSEARCH_ASYNC: Reason.ASYNC_SEARCH,
 }
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """When the request came (seconds of the performance counter), and how long the second stage took."""
-
-    started: float
-    second_stage_s: float
-
-    def took_ms(self) -> int:
-        """Milliseconds since the request came."""
-        return round((time.perf_counter() - self.started) * 1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +79,7 @@ class SearchProxy:
         self._identity = identity
         self._metrics = metrics
         self._ads = ads
+        self._answering = Answering(settings, self._first_stage, metrics, ads)
 
     def __call__(self, request: Request, target: SearchTarget) -> Response:
         """Answer a request of one search or many, for a `target` of any form.
@@ -117,7 +103,7 @@ class SearchProxy:
         outcomes = self._rerank(planning, recall, reader, budget_ms)
         timing = Timing(started, time.perf_counter() - reranking)
         try:
-            return self._respond(request, planning, recall, outcomes, reader, timing)
+            return self._answering(Course(request, planning, recall, outcomes, reader.user, timing))
         except Unreadable as error:
             _log.info("answer of %s not writable: %s", request.path, error)
             return self._answer_as_it_was(request, planning, Reason.FIRST_STAGE_FAILED)
@@ -162,7 +148,7 @@ class SearchProxy:
         if self._cluster.product.keeps_empty_under_exclusion is False:
             return False
         return any(
-            has_empty_page_under_exclusion(planning.asked, plan, found) for _, plan, found in _usable(planning, recall)
+            has_empty_page_under_exclusion(planning.asked, plan, found) for _, plan, found in usable(planning, recall)
         )
 
     def _answer_as_it_was(
@@ -183,80 +169,13 @@ class SearchProxy:
 
     def _rerank(self, planning: Planning, recall: Recall, reader: Reader, budget_ms: float) -> dict[int, Outcome]:
         """The second stage, fail-open: whatever goes wrong in it leaves Elasticsearch's order."""
-        usable = list(_usable(planning, recall))
+        searches = list(usable(planning, recall))
         try:
-            outcomes = self._second_stage.rerank([(plan, found) for _, plan, found in usable], reader, budget_ms)
+            outcomes = self._second_stage.rerank([(plan, found) for _, plan, found in searches], reader, budget_ms)
         except Exception as error:  # noqa: BLE001  a bug of ours must not fail a search that Elasticsearch has answered
             _log.exception("fallback, %s", Reason.RERANK_FAILED)
-            outcomes = [RerankError(str(error))] * len(usable)
-        return {place: outcome for (place, _, _), outcome in zip(usable, outcomes, strict=True)}
-
-    def _respond(
-        self,
-        request: Request,
-        planning: Planning,
-        recall: Recall,
-        outcomes: Mapping[int, Outcome],
-        reader: Reader,
-        timing: Timing,
-    ) -> Response:
-        asked, written = planning.asked, self._write(request, planning, recall, outcomes, reader, timing)
-        others = self._others(request, planning, recall)
-        body = write_answer(asked, format_of(recall.response), recall.answer, written, others, timing.took_ms())
-        verdicts = [judge(plan, outcomes.get(place)) for place, plan in enumerate(planning.plans)]
-        for verdict in verdicts:
-            self._metrics.count_search(verdict.word, verdict.reason or "", verdict.variant or "")
-        self._metrics.observe_stages(recall.seconds, timing.second_stage_s)
-        durations = f"es;dur={recall.seconds * 1000:.1f}, rerank;dur={timing.second_stage_s * 1000:.1f}"
-        headers = {**verdict_headers(self._settings.headers, verdicts), "Server-Timing": durations}
-        if places := [", ".join(map(str, each.ranking.sponsored_places(each.plan))) for each in written]:
-            headers |= {self._settings.headers.sponsored: "; ".join(places)} if any(places) else {}
-        return encoded_like(recall.response, body).with_headers(headers)
-
-    def _write(
-        self,
-        request: Request,
-        planning: Planning,
-        recall: Recall,
-        outcomes: Mapping[int, Outcome],
-        reader: Reader,
-        timing: Timing,
-    ) -> list[Written]:
-        """Each usable response with its ranking, and of deferred searches the hits of the page."""
-        rankings = []
-        for place, plan, found in _usable(planning, recall):
-            outcome = outcomes[place]
-            ranking = first_stage_ranking(found)
-            if isinstance(outcome, Scored):
-                ranking = self._sponsored(plan, found, outcome, make_ranking(plan, found, outcome), reader)
-            rankings.append((plan, found, ranking))
-        apart = [ranked for ranked in rankings if ranked[0].deferral]
-        pages = iter(self._first_stage.fetch_pages(request, planning.asked, apart) if apart else [])
-        return [Written(*ranked, next(pages) if ranked[0].deferral else {}, timing.took_ms()) for ranked in rankings]
-
-    def _sponsored(
-        self, plan: Plan, found: SearchResponse, scored: Scored, ranking: Ranking, reader: Reader
-    ) -> Ranking:
-        """The ranking with its ads, fail-open: what goes wrong with them leaves it without."""
-        if self._ads is None:
-            return ranking
-        try:
-            return self._ads.sponsor(plan, found, scored, ranking, reader.user)
-        except Exception:  # noqa: BLE001  a bug of ours must not fail a search
-            _log.exception("a search without its ads")
-            return ranking
-
-    def _others(self, request: Request, planning: Planning, recall: Recall) -> dict[tuple[int, int], str]:
-        """Span -> response to the client's own search, for the planned ones that Elasticsearch refused or failed."""
-        refused = [
-            (found, planning.asked.searches[place])
-            for place, _ in planning.planned
-            if not isinstance(found := recall.answer.responses[place], SearchResponse)
-        ]
-        if not refused:
-            return {}
-        texts = self._first_stage.ask_untouched(request, planning.asked, [search for _, search in refused])
-        return {span: text for (span, _), text in zip(refused, texts, strict=True)}
+            outcomes = [RerankError(str(error))] * len(searches)
+        return {place: outcome for (place, _, _), outcome in zip(searches, outcomes, strict=True)}
 
     def rank(self, request: Request) -> Ranked:
         """One search as far as its ranking, for those who explain it; nothing is counted.
@@ -274,7 +193,7 @@ class SearchProxy:
         if isinstance(recall, Response):
             close(recall)
             raise RequestError(f"Elasticsearch answered the first-stage request with status {recall.status}")
-        ((_, plan, found),) = _usable(planning, recall)
+        ((_, plan, found),) = usable(planning, recall)
         (outcome,) = self._second_stage.rerank([(plan, found)], self._reader(request), self._planner.budget_ms(request))
         if isinstance(outcome, RerankError):
             raise outcome
@@ -286,11 +205,3 @@ class SearchProxy:
 def not_reranked(reason: Reason) -> RequestError:
     """What the explanation of a search says that has none."""
     return RequestError(f"this search is not reranked: {reason.meaning} [{reason}]")
-
-
-def _usable(planning: Planning, recall: Recall) -> Iterator[tuple[int, Plan, SearchResponse]]:
-    """The planned searches that Elasticsearch answered, by their place."""
-    for place, plan in planning.planned:
-        found = recall.answer.responses[place]
-        if isinstance(found, SearchResponse):
-            yield place, plan, found

@@ -45,7 +45,7 @@ from bench_search_stand import (  # noqa: E402
 
 from middleware.catalog.client import connect  # noqa: E402
 from middleware.config import Settings  # noqa: E402
-from middleware.config_cascade import CascadeSettings  # noqa: E402
+from middleware.config.cascade import CascadeSettings  # noqa: E402
 from middleware.learning.cascade.make import start_engine  # noqa: E402
 from middleware.learning.evaluation.rankings import Comparison, Qrels, Run, compare  # noqa: E402
 from middleware.learning.shop import PLACEHOLDER, Shop  # noqa: E402

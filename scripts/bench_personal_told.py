@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from bench_personal_world import Taste
 
-from middleware.explanation_facts import Facts
+from middleware.explanation.facts import Facts
 from middleware.features.table import FEATURES
 from middleware.fusion_models import FusionModel
 from middleware.personalization.fields import HitFields

@@ -20,10 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from middleware.app import make_fetch
+from middleware.assembly import make_fetch
 from middleware.catalog.mapping_files import load_body
 from middleware.config import FeatureFields, ProfileSettings, UpstreamSettings
-from middleware.config_vectors import VectorSettings
+from middleware.config.vectors import VectorSettings
 from middleware.message import Request
 from middleware.nodes.launch import start_node
 from middleware.personalization.documents import to_document

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from middleware.behaviour.sink import open_sink
 from middleware.config import Settings
-from middleware.config_events import EventSettings
+from middleware.config.events import EventSettings
 from middleware.errors import ConfigError
 from middleware.observability import Metrics
 

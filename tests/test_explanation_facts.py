@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from middleware.explanation_facts import Facts
+from middleware.explanation.facts import Facts
 from middleware.features.table import PROFILE_FEATURES
 from middleware.personalization.features import profile_features
 from middleware.personalization.fields import HitFields

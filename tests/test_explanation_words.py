@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from middleware.errors import BackendError, DeadlineExceeded
-from middleware.explanation_words import explain_words, leave_one_out
+from middleware.explanation.words import explain_words, leave_one_out
 
 FAR = 60.0
 

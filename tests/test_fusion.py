@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from middleware.config_variants import WeightSettings
+from middleware.config.variants import WeightSettings
 from middleware.fusion import contributions, fuse, rank, response_scores, scale_first_stage
 
 NAMES = tuple(WeightSettings.model_fields)

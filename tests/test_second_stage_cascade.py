@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from test_second_stage import FakeEngine, make, make_settings, plan_of, respond, shown_scores
 
 from middleware.errors import BackendError, DeadlineExceeded, Overloaded
-from middleware.explanation import explain_ranking
+from middleware.explanation.ranking import explain_ranking
 from middleware.personalization.profiles import Profile
 from middleware.ranking import make_ranking
 from middleware.rerank.estimator import Estimates

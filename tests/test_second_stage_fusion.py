@@ -13,7 +13,7 @@ from random_fusion import FEATURES, KINDS, random_document
 from test_second_stage import FakeEngine, make_settings, respond
 from test_second_stage_cascade import Estimating, falling, rising
 
-from middleware.explanation import explain_ranking
+from middleware.explanation.ranking import explain_ranking
 from middleware.fusion_models.document import read_model
 from middleware.fusions import learned
 from middleware.personalization.profiles import Profile

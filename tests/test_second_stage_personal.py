@@ -15,8 +15,8 @@ from test_second_stage import FakeEngine, make_settings, order, plan_of, respond
 from test_second_stage_cascade import HITS, Estimating
 from test_second_stage_vectors import FakeVectors
 
-from middleware.explanation import explain_ranking
-from middleware.explanation_facts import Facts
+from middleware.explanation.facts import Facts
+from middleware.explanation.ranking import explain_ranking
 from middleware.features.table import PROFILE_FEATURES
 from middleware.fusion import rank
 from middleware.fusion_models.document import read_model

@@ -16,7 +16,7 @@ from middleware.behaviour.record import Record, decode
 from middleware.behaviour.segments import Line, lines_at, lines_from
 from middleware.behaviour.spool import Spool
 from middleware.behaviour.watch import EventWatch
-from middleware.config_events import EventSettings
+from middleware.config.events import EventSettings
 
 _IDLE_S = 1.0
 _LOOK_ROUND_S = 2.0

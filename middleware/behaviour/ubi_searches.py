@@ -104,6 +104,15 @@ class UbiSearches:
         response = self._answer(plain, plain_target)
         return self._finish(named, asked, response) if response.status == 200 else response
 
+    def without_ubi(self, request: Request) -> Request:
+        """The search as the proxy takes it, its client as the user: for those who look into one and record nothing."""
+        target = read_search_target(request.method, request.target)
+        if target is None or target.form not in _FORMS or self._settings.ubi.mode == "cluster":
+            return request
+        request = request.started(self._settings.server.max_search_bytes)
+        asked = self._read(request, target) if _may_hold_ubi(request) else None
+        return request if asked is None else _without_ubi(self._named(request, asked), asked)[0]
+
     def _read(self, request: Request, target: SearchTarget) -> _Asked | None:
         """None where nothing is asked of us, or where the request cannot be read: the cluster says why."""
         if request.stream is not None:

@@ -38,7 +38,7 @@ class Kind:
 
 KINDS = {
     "ubi": Kind(("ubi_queries", "ubi_events")),
-    "profiles": Kind(("profiles",), "user_id"),
+    "profiles": Kind(("profiles",)),
     "exposures": Kind(("exposures",)),
     "ads": Kind(("ads", "ad_impressions"), "ad_id"),
 }

@@ -17,7 +17,7 @@ from elastic_transport import (
 from elastic_transport.client_utils import DEFAULT, DefaultType
 from elasticsearch import ApiError, Elasticsearch
 
-from middleware.config_network import UpstreamSettings
+from middleware.config.network import UpstreamSettings
 from middleware.errors import CommandError, ConfigError
 
 if TYPE_CHECKING:

@@ -213,9 +213,11 @@ def profiles(
     ca_file: CaFile = None,
     insecure: Insecure = False,
 ) -> None:
-    """Make the index of user profiles, and load JSON lines (one profile each, by user_id) into it.
+    """Make the index of user profiles, which `es-rerank profiles build` fills from events.
 
-    es-rerank bootstrap profiles --input profiles.jsonl.gz
+    A dump of such an index in Elasticsearch's bulk form may be loaded: each profile keeps its _id. Example:
+
+    es-rerank bootstrap profiles
     """
     client = _connect(url, user, password, api_key, ca_file, insecure)
     _run_records(client, "profiles", source, _Extras(prefix, rejects, dry_run, patience, report))

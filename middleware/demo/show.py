@@ -17,6 +17,7 @@ from middleware.demo.client import INDEX, Answer, ShopClient, search_body
 TITLES = 5
 USERS = ("anna", "ben")
 _PATIENT = {"X-Rerank-Budget-Ms": "60000"}
+_FACTS = 3
 
 
 def show_queries(console: Console, client: ShopClient) -> None:
@@ -83,7 +84,7 @@ def _why(explanation: Mapping[str, Any]) -> str:
         return "no profile"
     first = explanation["hits"][0]
     was = f"the first hit, {first['rank_without_profile']}. without a profile"
-    return f"{'; '.join(profile['facts'])}. Of {was}: {'; '.join(first['facts']) or 'nothing'}"
+    return f"{'; '.join(profile['facts'][:_FACTS])}. Of {was}: {'; '.join(first['facts'][:_FACTS]) or 'nothing'}"
 
 
 def show_next_steps(console: Console, url: str, upstream: str, config: str, serving: bool) -> None:

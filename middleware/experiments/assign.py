@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from middleware.config import CONTROL, IndexSettings, Settings
-from middleware.config_cascade import CascadeSettings
-from middleware.config_personal import PersonalSettings
-from middleware.config_variants import VariantSettings
+from middleware.config.cascade import CascadeSettings
+from middleware.config.personal import PersonalSettings
+from middleware.config.variants import VariantSettings
 from middleware.errors import RequestError
 from middleware.features.table import USER_VECTOR_FEATURES
 from middleware.fusions import Fusion, hand_set

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from threading import Event, Lock, Thread
 from typing import TypeVar
 
-from middleware.config_vectors import VectorSettings
+from middleware.config.vectors import VectorSettings
 from middleware.errors import MiddlewareError
 from middleware.rerank.bi_encoder import BiEncoder, BiEncoderChoice, Matrix, load_chosen
 from middleware.rerank.halves import Halves

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,9 +12,9 @@ from flask import request as asked_of_flask
 
 from middleware.config import FeatureFields, Settings
 from middleware.errors import RequestError, UpstreamError
-from middleware.explanation import explain_ranking
-from middleware.explanation_facts import Facts
-from middleware.explanation_words import METHOD, explain_words
+from middleware.explanation.facts import Facts
+from middleware.explanation.ranking import explain_ranking
+from middleware.explanation.words import METHOD, explain_words
 from middleware.front import read_request
 from middleware.message import Request
 from middleware.personalization.fields import HitFields
@@ -27,6 +27,7 @@ from middleware.search.reasons import Reason
 from middleware.search.target import Form, SearchTarget
 from middleware.search.window import read_window
 from middleware.upstream import authorization
+from middleware.web.access import check_token
 
 _OURS = ("user", "words", "top")
 _USUAL_TOP, _MOST_TOP = 3, 20
@@ -43,18 +44,29 @@ class Wish:
 
 
 def make_explain_blueprint(
-    settings: Settings, proxy: SearchProxy, models: Mapping[str, Servable], fetch: Fetch
+    settings: Settings,
+    proxy: SearchProxy,
+    models: Mapping[str, Servable],
+    fetch: Fetch,
+    plain: Callable[[Request], Request],
 ) -> Blueprint:
-    """The routes for a search and for a search template; bodies and parameters are those of `_search`."""
+    """The routes for a search and for a search template; bodies and parameters are those of `_search`.
+
+    `plain` takes out of a search what the proxy does not read itself.
+    """
     ours = Blueprint("explain", __name__)
 
     @ours.route("/<_index>/_rerank/explain", methods=["GET", "POST"])
     @ours.route("/<_index>/_rerank/explain/template", methods=["GET", "POST"])
     def explain(_index: str) -> Response:
-        wish = read_explain_request(read_request(asked_of_flask.environ), settings.headers.user)
-        ranked = proxy.rank(wish.search)
+        asked = read_request(asked_of_flask.environ)
+        wish = read_explain_request(asked, settings.headers.user)
+        search = plain(wish.search)
+        if search.header(settings.headers.user):
+            check_token(asked, settings)
+        ranked = proxy.rank(search)
         profile = ranked.scored.profile
-        bought = _read_bought(profile, settings, fetch, authorization(wish.search)) if profile else {}
+        bought = _read_bought(profile, settings, fetch, authorization(search)) if profile else {}
         facts = Facts(profile, bought) if profile else None
         told = explain_ranking(ranked.plan, ranked.response, ranked.scored, facts, settings.profiles.id_field)
         if wish.top:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import secrets
 import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,7 +14,7 @@ from urllib.parse import unquote
 from flask import Blueprint, Response, jsonify, request
 
 from middleware.config import Settings
-from middleware.errors import AccessDenied, MiddlewareError, NotAuthenticated, RequestError
+from middleware.errors import MiddlewareError, RequestError
 from middleware.front import OURS, read_request
 from middleware.message import Request
 from middleware.personalization.identity import Identity
@@ -25,6 +24,7 @@ from middleware.privacy.erasure import Erasure, erase
 from middleware.privacy.export import Page, export_document, export_lines
 from middleware.privacy.keeping import Keeping
 from middleware.upstream import Upstream, authorization
+from middleware.web.access import check_token
 
 _NDJSON = "application/x-ndjson"
 _MOST_SHOWN = 10_000
@@ -36,7 +36,7 @@ def make_profiles_blueprint(settings: Settings, upstream: Upstream, identity: Id
     ours = Blueprint("profiles", __name__, url_prefix=f"{OURS}/profiles")
 
     def open_for(asked: Request) -> tuple[Archive, Person]:
-        _check_token(asked, settings)
+        check_token(asked, settings)
         person = find_person(_name_in(asked), identity)
         if not person.hash:
             raise RequestError(f"name a user: {OURS}/profiles/{{id}}")
@@ -68,18 +68,6 @@ def make_profiles_blueprint(settings: Settings, upstream: Upstream, identity: Id
         return jsonify(error.body()), error.status, asks
 
     return ours
-
-
-def _check_token(asked: Request, settings: Settings) -> None:
-    wanted = settings.privacy.admin_token
-    if wanted is None:
-        return
-    name = settings.headers.admin_token
-    given = asked.header(name)
-    if given is None:
-        raise NotAuthenticated(f"missing header [{name}], which this address asks for (privacy.admin_token)")
-    if not secrets.compare_digest(given.encode("utf-8", "replace"), wanted.get_secret_value().encode()):
-        raise AccessDenied(f"the header [{name}] is not the secret of privacy.admin_token")
 
 
 def _name_in(asked: Request) -> str:

@@ -146,9 +146,10 @@ def test_a_log_line_without_an_id_always_gets_the_same_one(tmp_path):
     assert first.id == third.id != second.id
 
 
-def test_profiles_are_known_by_their_user(tmp_path):
-    (item,) = entries(tmp_path, '{"user_id":"u1"}\n', "profiles")
-    assert (item.id, item.index) == ("u1", "shop-profiles")
+def test_ads_are_known_by_their_id_and_their_showings_by_what_they_cost(tmp_path):
+    ad, shown = entries(tmp_path, '{"ad_id":"a1","bid":1}\n{"ad_id":"a1","cost":1}\n', "ads")
+    assert (ad.id, ad.index) == ("a1", "shop-ads")
+    assert shown.index == "shop-ad_impressions"
 
 
 def test_rejects_of_a_killed_run_keep_what_the_cluster_refused_before_the_checkpoint(tmp_path):

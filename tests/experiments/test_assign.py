@@ -14,8 +14,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from middleware.config import IndexSettings, Settings
-from middleware.config_cascade import CascadeSettings
-from middleware.config_variants import VariantSettings, WeightSettings
+from middleware.config.cascade import CascadeSettings
+from middleware.config.variants import VariantSettings, WeightSettings
 from middleware.errors import RequestError
 from middleware.experiments.assign import Assignment, ResolvedVariant, assign, draw_variant, resolve
 

@@ -124,3 +124,10 @@ def test_a_click_that_another_process_took_is_seen_within_two_seconds(proxy, eng
     while before[-1] not in page(proxy, "dora", 0)[:2]:
         assert time.monotonic() - started < 2, "the click is not seen"
         time.sleep(0.05)
+
+
+def test_a_search_with_ubi_is_explained_as_it_is_answered(proxy):
+    body = SEARCH | {"ext": {"ubi": {"query_id": "q1", "client_id": "anna"}}}
+    told = call(f"{proxy}/{INDEX}/_rerank/explain?words=false", body)
+    assert told.status == 200, told.body
+    assert told.json["hits"] == search(proxy, f"/{INDEX}/_rerank/explain?words=false", "anna")["hits"]

@@ -8,7 +8,7 @@ import pytest
 
 from middleware.catalog.client import Access
 from middleware.config import Settings
-from middleware.config_network import UpstreamSettings
+from middleware.config.network import UpstreamSettings
 from middleware.learning.shop import open_shop
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from middleware.config import ProfileSettings
-from middleware.config_variants import WeightSettings
+from middleware.config.variants import WeightSettings
 from middleware.features.table import FEATURES, PROFILE_FEATURES
 from middleware.fusion import fuse, rank
 from middleware.personalization.events import Event

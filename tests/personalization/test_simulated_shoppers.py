@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from middleware.config import ProfileSettings
-from middleware.config_personal import PersonalSettings
-from middleware.config_variants import WeightSettings
+from middleware.config.personal import PersonalSettings
+from middleware.config.variants import WeightSettings
 from middleware.fusion_models.hand_set import HandSet
 from middleware.personal_order import bind_order
 from middleware.personalization.events import Event

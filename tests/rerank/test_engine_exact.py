@@ -10,7 +10,7 @@ from fake_backend import wait_until
 from tiny_estimator import random_estimator
 from tiny_model import WORDS
 
-from middleware.app import make_engine_maker
+from middleware.assembly import make_engine_maker
 from middleware.config import Settings
 from middleware.observability import Metrics
 from middleware.search.hits import read_answer

@@ -14,7 +14,7 @@ from fake_backend import FakeBackend, wait_until
 from hypothesis import given
 from hypothesis import strategies as st
 
-from middleware.app import make_engine_maker
+from middleware.assembly import make_engine_maker
 from middleware.config import ModelSettings, Settings
 from middleware.errors import BackendError
 from middleware.observability import Metrics

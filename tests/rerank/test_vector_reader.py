@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from fake_backend import wait_until
 
-from middleware.config_vectors import VectorSettings
+from middleware.config.vectors import VectorSettings
 from middleware.errors import ModelUnavailable, UpstreamError
 from middleware.rerank.vector_reader import VectorReader
 from middleware.rerank.vectors import pack, vector_key

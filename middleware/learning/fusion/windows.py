@@ -10,7 +10,7 @@ from itertools import chain
 import numpy as np
 
 from middleware.config import Settings
-from middleware.config_cascade import CascadeSettings
+from middleware.config.cascade import CascadeSettings
 from middleware.errors import CommandError, ConfigError, RerankError
 from middleware.experiments.assign import ResolvedVariant, resolve
 from middleware.features.maker import FeatureMaker

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from middleware.config_variants import WeightSettings
+from middleware.config.variants import WeightSettings
 from middleware.errors import CommandError
 from middleware.experiments.assign import resolve
 from middleware.fusion_file import write_fusion_model

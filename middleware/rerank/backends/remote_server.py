@@ -10,7 +10,7 @@ from threading import Lock
 from urllib.parse import urlsplit
 
 from middleware.backoff import Backoff
-from middleware.config_remote import RemoteSettings
+from middleware.config.remote import RemoteSettings
 from middleware.connection import Address, Connection, Pool
 from middleware.errors import BackendError, DeadlineExceeded, Overloaded, RerankError
 from middleware.message import find_header

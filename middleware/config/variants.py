@@ -1,15 +1,16 @@
-"""The sections of a variant: which model, how many hits, and what makes one score of their features."""
+"""The sections of variants: which model, how many hits, what makes one score of their features, and who gets which."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from middleware.config_cascade import CascadeSettings
-from middleware.config_personal import PersonalSettings
-from middleware.config_section import Section
+from middleware.config.cascade import CascadeSettings
+from middleware.config.personal import PersonalSettings
+from middleware.config.section import Section
 from middleware.fusion_file import read_fusion_model
 from middleware.registry_reference import is_reference
 
@@ -38,7 +39,7 @@ class WeightSettings(Section):
         0.1, description="How near the hit's vector is to what the user did in this session."
     )
     bought_before: Weight = Field(
-        0.1, description="The user bought this product; more where people buy the same again, as groceries."
+        0.05, description="The user bought this product; more where people buy the same again, as groceries."
     )
     cluster_popularity: Weight = Field(0.05, description="How much users like this one look at and buy this product.")
     vector_cosine: Weight = Field(
@@ -68,3 +69,12 @@ class VariantSettings(Section):
         if fusion is not None and not is_reference(fusion):
             read_fusion_model(Path(fusion))
         return fusion
+
+
+class ExperimentSettings(Section):
+    """How users are split when the switch header is absent."""
+
+    salt: str = Field("es-rerank", description="Change it to draw a new split.")
+    split: Mapping[str, Weight] = Field(
+        {}, description="Variant (or control) to share; shares are relative. Empty: no experiment."
+    )

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from middleware.config_section import Section
+from middleware.config.section import Section
 
 
 class UbiSettings(Section):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from middleware.config_section import Section
+from middleware.config.section import Section
 
 
 class PersonalSettings(Section):

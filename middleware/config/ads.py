@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from middleware.config_section import Positive, Section
+from middleware.config.section import Positive, Section
 
 _MOST_PLACE = 100
 
@@ -25,7 +25,7 @@ class AdSettings(Section):
         0.2, description="Most sponsored hits of a page, as a share of its size."
     )
     least_relevance: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.5, description="A hit of which the cross-encoder says less is not shown as an ad, whatever is bid."
+        0.3, description="A hit of which the cross-encoder says less is not shown as an ad, whatever is bid."
     )
     per_user_day: Positive = Field(5, description="How often one user sees one ad in 24 hours.")
     refresh_s: Positive = Field(15, description="How old what we know of ads, budgets and frequencies may be.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from middleware.explanation_facts import Facts
+from middleware.explanation.facts import Facts
 from middleware.fusion_models import Contributions
 from middleware.ranking import Scored
 from middleware.search.hits import SearchResponse

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, SecretStr, field_validator
 
-from middleware.config_section import Positive, Section
+from middleware.config.section import Positive, Section
 
 LEAST_TOKEN_CHARS = 16
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from middleware.config_section import Positive, Section
+from middleware.config.section import Positive, Section
 
 
 class RemoteSettings(Section):

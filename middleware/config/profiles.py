@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from middleware.config_section import Positive, Section
-from middleware.config_variants import Weight
+from middleware.config.section import Positive, Section
+from middleware.config.variants import Weight
 
 
 class ProfileSettings(Section):

@@ -10,7 +10,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from middleware.config_section import Positive, Section
+from middleware.config.section import Positive, Section
 
 
 class EventSettings(Section):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from middleware.config_section import Positive, Section
+from middleware.config.section import Positive, Section
 from middleware.search.document import parse_template
 
 
