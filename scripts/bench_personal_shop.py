@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import random
 import sys
 import tempfile
 import time
@@ -52,6 +53,8 @@ from middleware.second_stage import Reader, SecondStage
 
 PROFILES = f"{INDEX}-profiles"
 COLOUR = "attr_t_product_colour"
+TIE = "attr_n_bench_tie"
+"""A number from 0 to 1 of each product that has nothing to do with it."""
 WINDOW = 100
 NOW = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 """The moment between the past and what comes later; no clock, so that a seed draws the same every day."""
@@ -136,7 +139,8 @@ class PersonalShop:
         for query, each in found.items():
             odds = np.clip(each.scored.features["cross_encoder"], 0.01, 0.99)
             places = np.array([place[name] for name in each.window.object_ids])
-            shown.append(Shown(query, places, np.log(odds / (1 - odds))))
+            # The last digits depend on what was scored together.
+            shown.append(Shown(query, places, np.round(np.log(odds / (1 - odds)), 3)))
         return shelf, shown
 
     def profiles(self, pasts: Mapping[str, Sequence[Act]], shelf: Shelf, seed: int) -> dict[str, Profile | None]:
@@ -192,7 +196,7 @@ def open_personal_shop(options: ShopOptions, step: Step) -> Iterator[PersonalSho
         _fill(stack, url, options, scratch, step)
         model = options.model or scratch / "taught"
         if not (model / "model.safetensors").is_file():
-            judgments = Judgments({query: query for query in read_queries(options.data)}, {})
+            judgments = Judgments({query: query for query in read_queries(options.data)}, {}, 1, "queries")
             Stand(url, options.data, scratch).teach(model, options.invented, judgments, 0)
         shop = _open_shop(url, model, scratch)
         variant = resolve(shop.variant, section_of(INDEX, shop.settings), shop.settings)
@@ -241,20 +245,27 @@ def _fill(stack: ExitStack, url: str, options: ShopOptions, scratch: Path, step:
 
 
 def _products(options: ShopOptions, scratch: Path) -> Path:
-    path = scratch / "products.jsonl"
+    path, draw = scratch / "products.jsonl", random.Random(0)
     with gzip.open(options.data / "products.jsonl.gz", "rt") as given, path.open("w") as file:
         for line in islice(given, options.products):
             product = json.loads(line)
             if COLOUR in product:
                 product[COLOUR] = [colour.strip() for colour in product[COLOUR].split(",")]
+            product[TIE] = draw.random()
             file.write(json.dumps(product) + "\n")
     return path
 
 
 def _open_shop(url: str, model: Path, scratch: Path) -> Shop:
     form = scratch / "search.json"
-    form.write_text(json.dumps(first_stage()))
+    form.write_text(json.dumps(_search()))
     return open_shop(settings(url, str(model)), Access(), INDEX, form, WINDOW)
+
+
+def _search() -> dict[str, Any]:
+    """The search of bench_learning.py, equal scores told apart by the product and not by where it lies in the index."""
+    told_apart = {"field_value_factor": {"field": TIE, "factor": 0.01, "missing": 0}}
+    return {"query": {"function_score": {**first_stage(), "functions": [told_apart], "boost_mode": "sum"}}}
 
 
 def settings(url: str, model: str) -> Settings:
