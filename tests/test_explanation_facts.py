@@ -8,6 +8,7 @@ import pytest
 
 from middleware.explanation.facts import Facts
 from middleware.features.table import PROFILE_FEATURES
+from middleware.personalization.documents import ClusterStatistics
 from middleware.personalization.features import profile_features
 from middleware.personalization.fields import HitFields
 from middleware.personalization.profiles import Profile
@@ -38,6 +39,16 @@ def test_the_user_in_words() -> None:
         "bought 3 products of colour red (25% of the profile)",
         "usual price 20 to 45",
     ]
+
+
+def test_what_sets_the_user_apart_comes_before_what_everybody_likes() -> None:
+    # p ln(p / q): hp 0.4 ln(0.4 / 0.35) = 0.05, acme 0.2 ln(0.2 / 0.02) = 0.46, volt 0.06 ln(0.06 / 0.01) = 0.11
+    shares = {"hp": 0.4, "acme": 0.2, "volt": 0.06, "rest": 0.04}
+    everybody = ClusterStatistics("everybody", 100, brand_affinity={"hp": 0.35, "acme": 0.02})
+    told = Facts(Profile(brand_affinity=shares, everybody=everybody, events=1, confidence=0.9)).about_user()
+    assert [fact.split()[1] for fact in told[1:]] == ["acme", "volt", "hp"]
+    alone = Facts(Profile(brand_affinity=shares, events=1, confidence=0.9)).about_user()
+    assert [fact.split()[1] for fact in alone[1:]] == ["hp", "acme", "volt"]
 
 
 @pytest.mark.parametrize(

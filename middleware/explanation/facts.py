@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from middleware.features.table import FEATURES
+from middleware.personalization.documents import ClusterStatistics
 from middleware.personalization.fields import HitFields
 from middleware.personalization.profiles import Profile
 
 _SHOWN_NAMES = 3
 _LEAST_SHARE = 0.05
+_LEAST_USUAL = 0.01
+_UNKNOWN = ClusterStatistics("nobody", 0)
 # Below, more of the profile is others' than the user's own.
 _KNOWN = 0.5
 
@@ -25,12 +28,12 @@ class Facts:
     bought: Mapping[str, HitFields] = field(default_factory=dict)
 
     def about_user(self) -> list[str]:
-        """How well we know the user, then the tastes that weigh most."""
-        profile = self.profile
+        """How well we know the user, then the tastes that set this user apart most."""
+        profile, usual = self.profile, self.profile.everybody or _UNKNOWN
         told = [self._acquaintance()]
-        told += [self._brand(name) for name in _heaviest(profile.brand_affinity)]
-        told += [self._category(name) for name in _heaviest(profile.category_affinity)]
-        told += [self._attribute(name) for name in _heaviest(profile.attribute_affinity)]
+        told += [self._brand(name) for name in _telling(profile.brand_affinity, usual.brand_affinity)]
+        told += [self._category(name) for name in _telling(profile.category_affinity, usual.category_affinity)]
+        told += [self._attribute(name) for name in _telling(profile.attribute_affinity, usual.attribute_affinity)]
         return told + ([f"usual price {self._usual_price()}"] if profile.price_log_mean is not None else [])
 
     def about_hit(self, hit: HitFields, object_id: str, features: Mapping[str, float]) -> dict[str, str]:
@@ -96,9 +99,17 @@ class Facts:
         return [f"costs {hit.price:.4g}, usual price {self._usual_price()}"]
 
 
-def _heaviest(shares: Mapping[str, float]) -> list[str]:
-    ordered = sorted(shares, key=lambda name: -shares[name])[:_SHOWN_NAMES]
-    return [name for name in ordered if shares[name] >= _LEAST_SHARE]
+def _telling(shares: Mapping[str, float], usual: Mapping[str, float]) -> list[str]:
+    """The names that tell the user best from everybody: by their part of the Kullback-Leibler divergence, p ln(p / q).
+
+    Kullback and Leibler 1951. What is rarer than 1 % is taken as 1 %; where nothing is known, the heaviest come first.
+    """
+    parts = {
+        name: share * math.log(share / max(usual.get(name, 0.0), _LEAST_USUAL))
+        for name, share in shares.items()
+        if share >= _LEAST_SHARE
+    }
+    return sorted(parts, key=lambda name: (-parts[name], -shares[name]))[:_SHOWN_NAMES]
 
 
 def _best(names: Sequence[str], shares: Mapping[str, float]) -> list[str]:

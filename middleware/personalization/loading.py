@@ -79,10 +79,11 @@ class ProfileLoader:
             base = new_base = fold(base, settled, products, settings, now, model)
         state = fold(base, events, products, settings, now, model)
         session = fold(EMPTY, [e for e in events if e.timestamp_s >= session_began], products, settings, now, model)
-        state, statistics = self._read_others(wanted).of(state)
+        others = self._read_others(wanted)
+        state, statistics = others.of(state)
         if state.weight <= 0 and statistics is None:
             return new_base, None
-        return new_base, profile_of(state, session, statistics, settings=settings, now=now)
+        return new_base, profile_of(state, session, statistics, everybody=others.everybody, settings=settings, now=now)
 
     def _events(self, wanted: Wanted, since_s: float) -> list[Event]:
         body = events_body(wanted.names, self._settings, since_s)

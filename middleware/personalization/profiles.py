@@ -27,6 +27,7 @@ class Profile:
     `vector` and `session_vector`: unit length, shape (d,), in the space of `vector_model`. `bought`: object_id ->
     moment of its last purchase, seconds since 1970. `cluster` is None where the user is in none; `cluster_popularity`:
     object_id -> share, of the cluster or else of everybody. `version` changes with the events that counted alone.
+    `everybody`: what is usual, where that is known.
     """
 
     brand_affinity: Mapping[str, float] = field(default_factory=dict)
@@ -46,6 +47,7 @@ class Profile:
     events: int = 0
     confidence: float = 0.0
     version: str = ""
+    everybody: ClusterStatistics | None = field(default=None, compare=False)
 
 
 def profile_of(
@@ -53,6 +55,7 @@ def profile_of(
     session: ProfileState = EMPTY,
     statistics: ClusterStatistics | None = None,
     *,
+    everybody: ClusterStatistics | None = None,
     settings: ProfileSettings,
     now: float,
 ) -> Profile:
@@ -85,6 +88,7 @@ def profile_of(
         events=state.events,
         confidence=state.weight / whole,
         version=f"{state.events}/{state.last_event_s!r}" if state.events else "",
+        everybody=everybody,
     )
 
 
