@@ -98,7 +98,7 @@ def test_without_an_ad_for_the_search_the_ranking_is_untouched():
 
 def test_what_the_model_thinks_little_of_is_not_shown_whatever_is_bid():
     relevance = [0.9] * 6 + [0.49, 0.5, 0.9, 0.9]
-    server, _, _ = serve({"a": ad("p6", 99.0), "b": ad("p7", 0.1)})
+    server, _, _ = serve({"a": ad("p6", 99.0), "b": ad("p7", 0.1)}, least_relevance=0.5)
     assert search(server, relevance=relevance)[1].sponsored == {7: "b"}
     assert not search(server, text="other", relevance=relevance, read=7)[1].sponsored  # p7 was not read
 

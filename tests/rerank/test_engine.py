@@ -237,7 +237,8 @@ def test_stopping_ends_every_thread(running):
     engine = running(FakeBackend(workers=4))
     assert len(set(threading.enumerate()) - before) == 5
     engine.stop()
-    assert not {thread for thread in threading.enumerate() if thread.name.startswith("rerank-")}
+    left = set(threading.enumerate()) - before
+    assert not {thread for thread in left if thread.name.startswith("rerank-")}
 
 
 def test_abandoned_searches_leave_the_queue_and_never_reach_the_model(running):
