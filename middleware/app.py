@@ -14,7 +14,6 @@ from middleware.assembly import (
     make_ad_server,
     make_check,
     make_engine_maker,
-    make_fetch,
     make_impatient_upstream,
     make_keep,
     make_listener,
@@ -31,8 +30,9 @@ from middleware.config import ModelSettings, Settings
 from middleware.first_stage import FirstStage
 from middleware.front import Front
 from middleware.observability import Metrics
+from middleware.own_requests import Fetch, make_fetch
 from middleware.personalization.identity import Identity, open_identity
-from middleware.personalization.store import Fetch, ProfileReader
+from middleware.personalization.store import ProfileReader
 from middleware.privacy.keeping import Keeping
 from middleware.proxy import SearchProxy
 from middleware.recommend.recommender import Recommender

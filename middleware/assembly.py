@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import atexit
-import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from threading import Lock
 from typing import Any
-from urllib.parse import quote
 
 from middleware.ads.server import AdServer
 from middleware.behaviour.event_check import EventCheck
@@ -17,18 +15,16 @@ from middleware.behaviour.record import Record
 from middleware.behaviour.sink import EventSink, Listener, open_sink
 from middleware.behaviour.ubi_searches import Keep
 from middleware.config import FeatureFields, ModelSettings, Settings
-from middleware.errors import UpstreamError
 from middleware.experiments.assign import resolve
 from middleware.fusions import Fusion
-from middleware.message import Request
 from middleware.model_fit import misfits
 from middleware.observability import Metrics
+from middleware.own_requests import Fetch, make_ask, make_fetch
 from middleware.personalization.identity import Identity
 from middleware.personalization.products import VectorSource
-from middleware.personalization.store import Fetch, ProfileReader
+from middleware.personalization.store import ProfileReader
 from middleware.recommend.catalogue_reader import CatalogueReader
 from middleware.recommend.index import recommend_index_name
-from middleware.recommend.own_searches import make_ask
 from middleware.recommend.popularity import PopularityReader
 from middleware.recommend.sources import Sources
 from middleware.registry.manifest import Manifest
@@ -43,9 +39,8 @@ from middleware.rerank.vector_index import vector_index_name
 from middleware.rerank.vector_reader import VectorReader
 from middleware.search.document import parse_template
 from middleware.served_fusions import ServedFusion
-from middleware.upstream import Upstream, read_all
+from middleware.upstream import Upstream
 
-_MAX_PROFILE_BYTES = 16 * 1024 * 1024
 _OWN_TIMEOUT_MS = 5000
 _LOAD_RETRY_S = 60.0
 _REMOTE_RETRY_S = 2.0
@@ -208,24 +203,3 @@ def make_sources(settings: Settings, upstream: Upstream) -> dict[str, Sources]:
         )
         sources[name] = Sources(section, settings, kept_in, ask, catalogue, popularity)
     return sources
-
-
-def make_fetch(upstream: Upstream) -> Fetch:
-    """A search of ours on one index, with the given headers: (index, body, headers) -> decoded answer."""
-
-    def fetch(index: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> Mapping[str, Any]:
-        request = Request("POST", f"/{quote(index, safe=',*<>-')}/_search", tuple(headers.items()))
-        own_headers = {"Content-Type": "application/json"}
-        answer = upstream.search(request, request.target, json.dumps(body).encode(), own_headers)
-        data = read_all(answer, _MAX_PROFILE_BYTES)
-        if answer.status == 404:
-            return {"hits": {"hits": []}}
-        if answer.status != 200 or data is None:
-            raise UpstreamError(f"search on {index} was answered with status {answer.status}")
-        try:
-            decoded: Mapping[str, Any] = json.loads(data)
-        except ValueError as error:
-            raise UpstreamError(f"search on {index} was answered with something that is not JSON") from error
-        return decoded
-
-    return fetch

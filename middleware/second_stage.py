@@ -7,7 +7,6 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
@@ -15,6 +14,7 @@ from middleware.config import Settings
 from middleware.errors import DeadlineExceeded, NoModel, Overloaded, RerankError
 from middleware.personalization.navigational import is_navigational
 from middleware.personalization.profiles import Profile
+from middleware.personalization.store import profile_by
 from middleware.ranking import Scored
 from middleware.rerank.engine import Engine
 from middleware.rerank.served_model import Servable
@@ -138,13 +138,13 @@ class SecondStage:
     def _score(self, engine: Engine, tasks: Sequence[Task], reader: Reader, budget_s: float) -> Sequence[Outcome]:
         started = time.monotonic()
         until = started + budget_s
-        begun = [begin(task, engine, _finished(reader.profile, started), until) for task in tasks]
+        begun = [begin(task, engine, profile_by(reader.profile, started), until) for task in tasks]
         try:
             _read(engine, begun, until)
         except RerankError as error:
             return [error] * len(tasks)
         patience = time.monotonic() + self._settings.profiles.budget_ms / 1000
-        profile = _finished(reader.profile, min(until, patience))
+        profile = profile_by(reader.profile, min(until, patience))
         return [self._remember(each.task, finish(each, engine.name, profile, until)) for each in begun]
 
     def _remember(self, task: Task, outcome: Scored | DeadlineExceeded) -> Outcome:
@@ -196,20 +196,10 @@ def _is_outdated(remembered: Scored, plan: Plan, reader: Reader, until: float) -
     """Whether a search begins anew, with a profile, there by `until` (monotonic), that has changed since."""
     if plan.page.start or remembered.is_spared or not plan.variant.wants_profile:
         return False
-    profile = _finished(reader.profile, until)
+    profile = profile_by(reader.profile, until)
     return profile is not None and (remembered.profile is None or remembered.profile.version != profile.version)
 
 
 def _is_spared(plan: Plan, window: Window) -> bool:
     is_careful = plan.variant.personal.spare_navigational
     return is_careful and is_navigational(plan.query_text, window.titles, window.document_texts)
-
-
-def _finished(profile: Future[Profile | None] | None, deadline: float) -> Profile | None:
-    """The profile if it is there by `deadline` (seconds, monotonic); a late one is left out of this search."""
-    if profile is None:
-        return None
-    try:
-        return profile.result(timeout=max(0.0, deadline - time.monotonic()))
-    except FutureTimeout:
-        return None

@@ -20,12 +20,12 @@ from typing import Any
 
 import numpy as np
 
-from middleware.assembly import make_fetch
 from middleware.catalog.mapping_files import load_body
 from middleware.config import FeatureFields, ProfileSettings, UpstreamSettings
 from middleware.config.vectors import VectorSettings
 from middleware.message import Request
 from middleware.nodes.launch import start_node
+from middleware.own_requests import make_fetch
 from middleware.personalization.documents import to_document
 from middleware.personalization.events import Event
 from middleware.personalization.fields import read_hit_fields

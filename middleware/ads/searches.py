@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from middleware.ads.ad import Ad, read_ad
+from middleware.own_requests import hits_of
 
 _DAY_MS = 86_400_000
 _MOST_SEEN = 1000
@@ -22,7 +23,7 @@ def ads_body(max_ads: int) -> dict[str, Any]:
 
 def read_ads(answer: Mapping[str, Any]) -> tuple[list[Ad], dict[str, str]]:
     """The ads of an answer to `ads_body`, and by id what is wrong with the others."""
-    found = {str(hit.get("_id")): read_ad(str(hit.get("_id")), hit.get("_source")) for hit in _hits(answer)}
+    found = {str(hit.get("_id")): read_ad(str(hit.get("_id")), hit.get("_source")) for hit in hits_of(answer)}
     ads = [ad for ad in found.values() if isinstance(ad, Ad)]
     return ads, {ad_id: why for ad_id, why in found.items() if isinstance(why, str)}
 
@@ -48,12 +49,6 @@ def seen_body(client_id: str, now_s: float) -> dict[str, Any]:
 def read_seen(answer: Mapping[str, Any]) -> Counter[str]:
     """ad_id -> how often, of an answer to `seen_body`."""
     return Counter({str(bucket["key"]): int(bucket["doc_count"]) for bucket in _buckets(answer)})
-
-
-def _hits(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    outer = answer.get("hits")
-    inner = outer.get("hits") if isinstance(outer, Mapping) else None
-    return [hit for hit in inner if isinstance(hit, Mapping)] if isinstance(inner, list) else []
 
 
 def _buckets(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:

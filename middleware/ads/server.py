@@ -20,7 +20,7 @@ from middleware.behaviour.record import Record
 from middleware.config import AdSettings
 from middleware.errors import MiddlewareError
 from middleware.features.words import word_set
-from middleware.personalization.store import Fetch
+from middleware.own_requests import Fetch
 from middleware.ranking import Scored
 from middleware.search.hits import SearchResponse
 from middleware.search.plan import Plan

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
+from middleware.behaviour.noise import FIRST_S
 from middleware.behaviour.record import Record
 from middleware.errors import RequestError
-from middleware.personalization.events import read_timestamp
+from middleware.personalization.events import read_timestamp, write_timestamp
 
 _SHORT = 100
 _LONG = 1024
@@ -25,7 +24,6 @@ _USERS = ("client_id", "user_id")
 _DROPPED = ("ip", "ip_address", "remote_addr")
 _ID_BYTES = 18
 _DEPTH = 12
-_EARLIEST_S = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
 
 
 class EventCheck:
@@ -57,7 +55,7 @@ class EventCheck:
         _check_fields(document)
         had_timestamp = "timestamp" in document
         moment = self._moment(document.get("timestamp"), now)
-        document["timestamp"] = _iso(moment)
+        document["timestamp"] = write_timestamp(moment)
         document = self._scrub(document, client, _DEPTH)
         self._check_size(document)
         told = {**document, "timestamp": document["timestamp"] if had_timestamp else int(now // 60)}
@@ -71,7 +69,7 @@ class EventCheck:
             raise RequestError(f"[timestamp] {_shown(timestamp)} is neither ISO 8601 nor milliseconds since 1970")
         if moment > now + self._max_future_s:
             raise RequestError(f"[timestamp] {_shown(timestamp)} is in the future")
-        if moment < _EARLIEST_S:
+        if moment < FIRST_S:
             raise RequestError(f"[timestamp] {_shown(timestamp)} is before 2000: are these seconds? give milliseconds")
         return moment
 
@@ -158,11 +156,6 @@ def _name(field: str, value: object) -> str | None:
     if len(name) > _NAME:
         raise RequestError(f"[{field}] has {len(name)} characters; at most {_NAME}")
     return name or None
-
-
-def _iso(moment: float) -> str:
-    text = datetime.fromtimestamp(math.floor(moment * 1000) / 1000, UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
 
 
 def _id(client: str, event_id: str | None, document: Mapping[str, Any]) -> str:

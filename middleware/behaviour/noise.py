@@ -16,7 +16,7 @@ MOST_SEARCHES = 1000
 EARLY_S = 60.0
 LATE_S = 86_400.0
 FIRST_S = 946_684_800.0
-"""The year 2000."""
+"""The year 2000: what is stamped before is no time of an event."""
 _BOT = re.compile(r"bot\b|crawl|spider|slurp|headless|curl/|python-requests", re.IGNORECASE)
 
 

@@ -6,11 +6,11 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from middleware.config import CONTROL, HeaderSettings
 from middleware.message import Response
+from middleware.personalization.events import write_timestamp
 from middleware.search.reasons import Reason
 from middleware.search.ubi import Page, UbiQuery
 
@@ -61,7 +61,7 @@ def make_query_document(
     """(`_id`, document); `client_hash` names the user, `query` is the client's own body as text, cut at 16,384."""
     response_id = str(uuid.uuid4())
     document: dict[str, Any] = {
-        "timestamp": datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "timestamp": write_timestamp(time.time()),
         "application": ubi.application,
         "query_id": ubi.query_id,
         "client_id": client_hash,

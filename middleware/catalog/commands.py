@@ -128,7 +128,8 @@ def products(
     from middleware.catalog.bootstrap import BootstrapOptions
     from middleware.catalog.prepare import PrepareOptions
     from middleware.catalog.prepare_duplicates import NEAR_DUPLICATE_FIELDS
-    from middleware.learning.classification.classify import open_filler, write_review
+    from middleware.learning.classification.classify import open_filler
+    from middleware.learning.classification.output import write_review
 
     client = _connect(url, user, password, api_key, ca_file, insecure)
     if rollback:

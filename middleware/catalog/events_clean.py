@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from middleware.catalog.events_read import QUERIES
 from middleware.catalog.prepare import Prepared
-from middleware.personalization.events import read_timestamp
+from middleware.personalization.events import read_timestamp, write_timestamp
 
 _OF_A_QUERY = (
     "application", "query_id", "client_id", "session_id", "user_query", "query", "object_id_field", "query_response_id",
@@ -30,9 +29,7 @@ def clean(entry: Prepared, actions: Mapping[str, str], hash_name: Callable[[str]
     document = _query(given) if entry.index == QUERIES else _event(given, actions)
     at = read_timestamp(given.get("timestamp"))
     if at is not None:
-        document["timestamp"] = (
-            datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        )
+        document["timestamp"] = write_timestamp(at)
     names = {str(name).strip() for name in _names(given)} - {""}
     hashes = {name: hash_name(name) for name in sorted(names, key=len, reverse=True)}
     return replace(entry, id=_replaced(entry.id, hashes), document=_replaced(document, hashes))

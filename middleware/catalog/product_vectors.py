@@ -20,7 +20,7 @@ from middleware.catalog.vector_scan import scan
 from middleware.rerank.bi_encoder import BiEncoder
 from middleware.rerank.vector_index import ENCODER, INDEX, PRODUCT, VECTOR
 from middleware.rerank.vectors import pack, vector_key
-from middleware.search.document import Template, read_values
+from middleware.search.document import Template
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +127,7 @@ class _Run:
             for hits in pages:
                 texts = {}
                 for hit in hits:
-                    values = {path: read_values(hit.get("_source"), path) for path in template.fields}
-                    text = template.render(values, self._source.max_field_chars)
+                    text = template.render_document(hit.get("_source"), self._source.max_field_chars)
                     key = vector_key(self._encoder.revision, text)
                     if not text:
                         self._without_text += 1

@@ -59,3 +59,9 @@ def read_timestamp(value: object) -> float | None:
     except (ValueError, OverflowError):
         return None
     return timestamp_s if math.isfinite(timestamp_s) else None
+
+
+def write_timestamp(moment_s: float) -> str:
+    """Seconds since 1970 in the form that we store, ISO 8601 to the millisecond."""
+    text = datetime.fromtimestamp(math.floor(moment_s * 1000) / 1000, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")

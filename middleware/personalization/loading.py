@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from middleware.config import FeatureFields, ProfileSettings
 from middleware.errors import UpstreamError
+from middleware.own_requests import Fetch
 from middleware.personalization.clusters import Others
 from middleware.personalization.events import Event
 from middleware.personalization.lookup import (
-    Fetch,
     events_body,
     profile_body,
     read_events,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Protocol
 
 from middleware.config import FeatureFields, ProfileSettings
 from middleware.errors import UpstreamError
+from middleware.own_requests import hits_of
 from middleware.personalization.clusters import Others, gather
 from middleware.personalization.documents import CLUSTER, EVERYBODY, KIND, from_document, statistics_from_document
 from middleware.personalization.events import Event, parse_event
@@ -18,8 +19,6 @@ from middleware.personalization.state import EMPTY, ProfileState
 from middleware.search.document import Template, read_values
 
 Body = dict[str, object]
-Fetch = Callable[[str, Mapping[str, object], Mapping[str, str]], Mapping[str, object]]
-"""Search seam: (index, body, the client's headers) -> Elasticsearch's answer; raises UpstreamError."""
 
 PRODUCTS_PER_SEARCH = 1000
 MOST_CLUSTERS = 1000
@@ -141,6 +140,4 @@ def _hits(answer: Mapping[str, object]) -> list[Mapping[str, object]]:
     """The hits of an answer; none where the index does not exist."""
     if "error" in answer and answer.get("status") != 404:
         raise UpstreamError(f"the search for a profile was answered with status {answer.get('status')}")
-    outer = answer.get("hits")
-    inner = outer.get("hits") if isinstance(outer, Mapping) else None
-    return [hit for hit in inner if isinstance(hit, Mapping)] if isinstance(inner, list) else []
+    return hits_of(answer)

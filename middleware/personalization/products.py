@@ -11,7 +11,8 @@ from typing import Protocol
 import numpy as np
 
 from middleware.config import FeatureFields, ProfileSettings
-from middleware.personalization.lookup import Fetch, products_bodies, read_products
+from middleware.own_requests import Fetch
+from middleware.personalization.lookup import products_bodies, read_products
 from middleware.personalization.state import Product, Vector
 from middleware.search.document import Template
 from middleware.ttl_cache import TtlLruCache

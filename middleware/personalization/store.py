@@ -7,15 +7,16 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotInTime
 from dataclasses import dataclass, field
 from threading import Lock
 
 from middleware.config import FeatureFields, ProfileSettings
 from middleware.errors import MiddlewareError
+from middleware.own_requests import Fetch
 from middleware.personalization.events import parse_event
 from middleware.personalization.identity import Identity
 from middleware.personalization.loading import ProfileLoader, Wanted
-from middleware.personalization.lookup import Fetch as Fetch
 from middleware.personalization.newest import NewestEvents
 from middleware.personalization.products import VectorSource
 from middleware.personalization.profiles import Profile
@@ -215,3 +216,13 @@ def _digest(headers: Mapping[str, str]) -> bytes:
     """Of the credentials: keys of one small size, and no credentials kept in memory."""
     credentials = "".join(value for name, value in headers.items() if name.lower() == "authorization")
     return hashlib.blake2b(credentials.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def profile_by(profile: Future[Profile | None] | None, deadline: float) -> Profile | None:
+    """The profile if it is there by `deadline` (seconds, monotonic); one that comes later is left out."""
+    if profile is None:
+        return None
+    try:
+        return profile.result(timeout=max(0.0, deadline - time.monotonic()))
+    except NotInTime:
+        return None

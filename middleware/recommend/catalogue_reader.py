@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from middleware.errors import MiddlewareError
+from middleware.own_requests import Ask, hits_of, search_path
 from middleware.recommend.catalogue import NO_VECTORS, Catalogue
 from middleware.recommend.index import ENCODER as BUILT_WITH
-from middleware.recommend.index import VECTOR_KEY, hits_of, newest_build_search
-from middleware.recommend.own_searches import Ask, scroll, search_path
+from middleware.recommend.index import VECTOR_KEY, newest_build_search
+from middleware.recommend.scrolling import scroll
 from middleware.rerank.vector_index import ENCODER, PRODUCT, VECTOR
 
 _RETRY_S = 30.0

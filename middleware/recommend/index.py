@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from middleware.own_requests import hits_of
+
 OBJECT_IDS, INDEX, BUILD, BUILT_AT, ENCODER = "object_ids", "index", "build", "built_at", "encoder"
 VECTOR_KEY, BUYERS, TOGETHER = "vector_key", "buyers", "together"
 _IDS, _SCORES = "ids", "scores"
@@ -66,10 +68,3 @@ def newest_build_search() -> dict[str, Any]:
         "sort": [{BUILT_AT: {"order": "desc", "unmapped_type": "date"}}],
         "_source": [ENCODER],
     }
-
-
-def hits_of(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The hits of an answer to a search; none where there are none."""
-    outer = answer.get("hits")
-    inner = outer.get("hits") if isinstance(outer, Mapping) else None
-    return [hit for hit in inner if isinstance(hit, Mapping)] if isinstance(inner, list) else []

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from middleware.errors import MiddlewareError
+from middleware.own_requests import Ask, hits_of, search_path
 from middleware.personalization.documents import EVERYBODY, statistics_from_document
-from middleware.recommend.index import bestsellers_search, hits_of
-from middleware.recommend.own_searches import Ask, search_path
+from middleware.recommend.index import bestsellers_search
 
 _FAILURE_TTL_S = 5.0
 log = logging.getLogger(__name__)

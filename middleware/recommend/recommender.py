@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as NotInTime
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +15,7 @@ from middleware.experiments.assign import Assignment, assign
 from middleware.fusion import FloatArray
 from middleware.message import Request
 from middleware.personalization.profiles import Profile
-from middleware.personalization.store import ProfileReader
+from middleware.personalization.store import ProfileReader, profile_by
 from middleware.privacy.consent import may_be_known
 from middleware.recommend.answer import Recommendations, scores_of, write_body, write_headers
 from middleware.recommend.asked import Asked
@@ -77,8 +75,9 @@ class Recommender:
         case = self._open(request, index, asked, started)
         found = case.sources.find(asked, case.profile, case.liked, case.shelf)
         candidates = self._fetch(case, found)
-        judged = self._judge(case, candidates)
-        ranked, relevance = self._order(case, candidates, judged)
+        vectors = self._vectors_of(case, candidates)
+        judged = self._judge(case, candidates, vectors)
+        ranked, relevance = self._order(case, candidates, judged, vectors)
         scores = dict(zip(ranked, scores_of(relevance), strict=True))
         hits, answer = self._page(case, ranked[asked.start : asked.start + asked.size])
         took_ms = round((self._clock() - started) * 1000)
@@ -104,7 +103,7 @@ class Recommender:
             shelf,
             assign(request.header(self._settings.headers.switch), reader.user, self._settings),
             reader,
-            _finished(reader.profile, _PROFILE_SHARE * self._settings.recommend.budget_ms / 1000),
+            profile_by(reader.profile, time.monotonic() + _PROFILE_SHARE * self._settings.recommend.budget_ms / 1000),
             liked,
             deadline,
         )
@@ -152,13 +151,13 @@ class Recommender:
         hits: Hits = case.shelf.sorted_by(field, but, count, fields) if field else []
         return [(hit, -float(place)) for place, hit in enumerate(hits, start=1)]
 
-    def _judge(self, case: _Case, candidates: Sequence[tuple[Mapping[str, Any], float]]) -> Judged:
+    def _judge(
+        self, case: _Case, candidates: Sequence[tuple[Mapping[str, Any], float]], vectors: HitVectors | None
+    ) -> Judged:
         if not candidates:
             return Judged(np.zeros(0), Verdict("skipped", Reason.NO_CANDIDATES, case.assignment.variant))
         text = None if case.liked is None else name_of(case.liked, case.section)
-        taste = None
-        if case.profile is not None:
-            taste = Taste(case.profile, self._vectors_of(case, candidates))
+        taste = None if case.profile is None else Taste(case.profile, vectors)
         left_ms = (case.deadline - self._clock() - _RESERVED_S) * 1000
         budget_ms = min(left_ms, self._settings.budget_ms)
         return self._reranking.judge(
@@ -173,10 +172,13 @@ class Recommender:
         return HitVectors(catalogue.vectors_of([str(hit["_id"]) for hit, _ in candidates]), catalogue.encoder)
 
     def _order(
-        self, case: _Case, candidates: Sequence[tuple[Mapping[str, Any], float]], judged: Judged
+        self,
+        case: _Case,
+        candidates: Sequence[tuple[Mapping[str, Any], float]],
+        judged: Judged,
+        vectors: HitVectors | None,
     ) -> tuple[list[str], FloatArray]:
         """The ids of the whole ranking and their relevance, in its order."""
-        vectors = self._vectors_of(case, candidates)
         matrix = np.full((len(candidates), 1), np.nan, dtype=np.float32) if vectors is None else vectors.matrix
         fields = [fields_of(hit, case.section) for hit, _ in candidates]
         likeness = likeness_of(matrix, fields)
@@ -193,12 +195,3 @@ def _explained(verdict: Verdict, case: _Case, *, is_empty: bool) -> Verdict:
         return replace(verdict, word="skipped", reason=Reason.NO_CANDIDATES)
     is_stranger = case.asked.user is not None and case.profile is None and case.asked.kind == "for_you"
     return replace(verdict, reason=Reason.UNKNOWN_USER) if is_stranger and verdict.word != "applied" else verdict
-
-
-def _finished(profile: Future[Profile | None] | None, patience_s: float) -> Profile | None:
-    if profile is None:
-        return None
-    try:
-        return profile.result(timeout=patience_s)
-    except NotInTime:
-        return None

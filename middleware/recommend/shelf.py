@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from middleware.errors import MiddlewareError, UpstreamError
 from middleware.message import Request
-from middleware.recommend.index import hits_of
+from middleware.own_requests import hits_of
 from middleware.search.document import read_values
 from middleware.upstream import Upstream, read_all
 

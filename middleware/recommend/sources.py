@@ -11,13 +11,13 @@ import numpy as np
 
 from middleware.config import IndexSettings, Settings
 from middleware.errors import MiddlewareError
+from middleware.own_requests import Ask, search_path
 from middleware.personalization.profiles import Profile
 from middleware.recommend.asked import Asked
 from middleware.recommend.catalogue import Catalogue, Vector
 from middleware.recommend.catalogue_reader import CatalogueReader
 from middleware.recommend.index import read_together, together_search
 from middleware.recommend.merging import add_up, merge_by_rank
-from middleware.recommend.own_searches import Ask, search_path
 from middleware.recommend.popularity import PopularityReader, by_share
 from middleware.recommend.shelf import Shelf
 from middleware.search.document import parse_template

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from middleware.config.vectors import VectorSettings
 from middleware.errors import MiddlewareError
+from middleware.own_requests import Fetch
 from middleware.rerank.bi_encoder import BiEncoder, BiEncoderChoice, Matrix, load_chosen
 from middleware.rerank.halves import Halves
 from middleware.rerank.text_memory import TextMemory
@@ -21,9 +22,6 @@ from middleware.rerank.vector_index import read_vectors, vectors_search
 from middleware.rerank.vectors import HitVectors, dimensions_of, unpack, vector_key
 from middleware.rerank.watch import Unwatched, VectorWatch
 from middleware.ttl_cache import TtlLruCache
-
-Fetch = Callable[[str, Mapping[str, object], Mapping[str, str]], Mapping[str, object]]
-"""Search seam: (index, body, the client's headers) -> Elasticsearch's answer; raises UpstreamError."""
 
 _QUERIES = 4096
 _ABSENT = 100_000

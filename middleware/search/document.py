@@ -62,6 +62,10 @@ class Template:
         rendered = "".join([group.render(texts) for group in self.groups])
         return replace_lone_surrogates(" ".join(rendered.split()))
 
+    def render_document(self, document: Any, max_field_chars: int) -> str:
+        """As `render`, of a whole document, such as a hit's `_source`."""
+        return self.render({path: read_values(document, path) for path in self.fields}, max_field_chars)
+
 
 def _text(values: Sequence[Any], max_chars: int) -> str:
     texts = [value if isinstance(value, str) else _scalar_text(value) for value in values]

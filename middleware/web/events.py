@@ -21,7 +21,7 @@ from middleware.search.compression import TooLarge, decompress
 from middleware.search.json_text import Unreadable
 
 _PREFLIGHT_S = 86_400
-_NONE, _GIVEN = "none", "all"
+_NONE = "none"
 
 
 def make_events_blueprint(settings: Settings, sink: EventSink, check: EventCheck, watch: EventWatch) -> Blueprint:
@@ -93,11 +93,6 @@ def _check_origin(allowed: tuple[str, ...]) -> None:
     if origin is None or not allowed or "*" in allowed or origin in allowed or urlsplit(origin).netloc == request.host:
         return
     raise AccessDenied(f"pages of [{origin}] may not send events; events.allow_origins names those that may")
-
-
-def _may_be_known(said: list[str]) -> bool:
-    """Whether the user consents: the header is absent, or says `all` each time; what we do not know is no consent."""
-    return all(part.strip().lower() == _GIVEN for value in said for part in value.split(","))
 
 
 def _read_body(max_bytes: int) -> bytes:

@@ -17,10 +17,10 @@ from middleware.explanation.ranking import explain_ranking
 from middleware.explanation.words import METHOD, explain_words
 from middleware.front import read_request
 from middleware.message import Request
+from middleware.own_requests import Fetch
 from middleware.personalization.fields import HitFields
 from middleware.personalization.lookup import products_bodies, read_products
 from middleware.personalization.profiles import Profile
-from middleware.personalization.store import Fetch
 from middleware.proxy import Ranked, SearchProxy
 from middleware.rerank.served_model import Servable
 from middleware.search.reasons import Reason

@@ -10,9 +10,10 @@ import pytest
 
 from middleware.catalog.prepare import Prepared, PrepareOptions
 from middleware.errors import BackendError, CommandError, ConfigError
-from middleware.learning.classification.classify import Filler, classify, write_review
+from middleware.learning.classification.classify import Filler, classify
 from middleware.learning.classification.head import Classifier, Head, load_classifier, train_head
 from middleware.learning.classification.measures import cross_validated, least_confidence, measure, most_confused
+from middleware.learning.classification.output import write_review
 from middleware.learning.classification.products import Product, Reading, read_labelled
 from middleware.learning.classification.zero_shot import zero_shot_probabilities
 

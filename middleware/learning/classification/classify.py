@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,6 @@ from typing import Protocol
 import numpy as np
 
 from middleware.catalog.prepare import Prepared
-from middleware.errors import ConfigError
 from middleware.learning.classification.head import load_classifier
 from middleware.learning.classification.products import JOINT, Product, Reading
 from middleware.rerank.backends import FloatArray
@@ -22,8 +20,6 @@ _AT_ONCE = 256
 _OTHERS = 3
 # A shop's own category is doubted only where the classifier is as good as certain of another.
 _SURE = 0.95
-REVIEW = ("id", "title", "why", "has", "likely", "confidence", "next")
-"""Columns of the list for a person."""
 
 
 class Says(Protocol):
@@ -99,28 +95,7 @@ class Filler:
         self.counts["filled"] += 1
 
 
-def review_row(finding: Finding) -> list[str]:
-    """A line of the list for a person: id, title, why, the category that it has, the likely one, and the next."""
-    product, others = finding.product, "; ".join(f"{name} {share:.2f}" for name, share in finding.others)
-    found = finding.label, f"{finding.confidence:.3f}", others
-    return [product.id, product.title, finding.why, product.label, *found]
-
-
 def open_filler(folder: Path) -> Filler:
     """A filler by the classifier in a folder. Raises what `load_classifier` raises."""
     classifier = load_classifier(folder)
     return Filler(classifier, classifier.reading, classifier.least_confidence, classifier.key)
-
-
-def write_review(findings: Sequence[Finding], path: Path) -> None:
-    """The list for a person; no file where there is nothing to look at. Raises ConfigError."""
-    if not findings:
-        path.unlink(missing_ok=True)
-        return
-    try:
-        with path.open("w", encoding="utf-8", newline="") as file:
-            table = csv.writer(file)
-            table.writerow(REVIEW)
-            table.writerows(review_row(finding) for finding in findings)
-    except OSError as error:
-        raise ConfigError("--classifier", str(path), f"the review list cannot be written: {error.strerror}") from error

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -20,7 +18,7 @@ from middleware.learning.step_bar import step_bar
 if TYPE_CHECKING:
     from middleware.catalog.prepare import PrepareOptions
     from middleware.config import ModelSettings
-    from middleware.learning.classification.classify import Finding, Says
+    from middleware.learning.classification.classify import Says
     from middleware.learning.classification.products import Reading
     from middleware.learning.classification.train import Trained
     from middleware.rerank.backends import FloatArray
@@ -109,6 +107,7 @@ def run(
     es-rerank classify run --input new.csv --categories names.txt --model ./model --output categories.jsonl
     """
     from middleware.learning.classification.classify import classify
+    from middleware.learning.classification.output import write_findings
     from middleware.learning.classification.products import read_products
 
     says, reading, default, engine = _open(classifier, categories, model, encoder, _reading(field, template))
@@ -120,7 +119,7 @@ def run(
             for product in read_products(source, reading, _prepare(rename, near_duplicates=True), left_out)
             if all_products or not product.label
         )
-        counts = _write(
+        counts = write_findings(
             classify(says, products, least), output, review or output.with_name(f"{output.stem}-review.csv")
         )
     finally:
@@ -134,16 +133,6 @@ def run(
     typer.echo(f"for a person to look at: {counts.review}")
     if left_out:
         typer.echo("left out: " + ", ".join(f"{count} {why}" for why, count in left_out.most_common()))
-
-
-@dataclass(slots=True)
-class _Counts:
-    """What was written where."""
-
-    review: Path
-    all: int = 0
-    unsure: int = 0
-    doubtful: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,47 +179,6 @@ def _read_names(path: Path) -> list[str]:
     if len(names) < 2:
         raise ConfigError("--categories", str(path), "give at least two categories, each on a line of its own")
     return names
-
-
-def _write(findings: Iterable[Finding], output: Path, review: Path) -> _Counts:
-    counts = _Counts(review)
-    from middleware.learning.classification.classify import REVIEW, review_row
-
-    with (
-        _opened(output, "--output") as lines,
-        _opened(review, "--review") as rows,
-        step_bar(Console(stderr=True), "classifying") as step,
-    ):
-        table = csv.writer(rows)
-        table.writerow(REVIEW)
-        for finding in findings:
-            _write_line(lines, finding)
-            counts.all += 1
-            counts.unsure += finding.why == "low confidence"
-            counts.doubtful += finding.why == "doubt"
-            if finding.why:
-                table.writerow(review_row(finding))
-            if counts.all % 256 == 0:
-                step(f"classifying, {counts.all:,} done", 0, 0)
-    return counts
-
-
-def _write_line(file: IO[str], finding: Finding) -> None:
-    told = {
-        "id": finding.product.id,
-        "category": finding.label,
-        "confidence": round(finding.confidence, 4),
-        "next": [{"category": name, "confidence": round(share, 4)} for name, share in finding.others],
-    }
-    file.write(json.dumps(told, ensure_ascii=False) + "\n")
-
-
-def _opened(path: Path, option: str) -> IO[str]:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("w", encoding="utf-8", newline="")
-    except OSError as error:
-        raise ConfigError(option, str(path), f"cannot be written: {error.strerror}") from error
 
 
 def _keep(trained: Trained, source: str, output: Path) -> None:

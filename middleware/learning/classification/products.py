@@ -52,8 +52,7 @@ class Reading:
         return parse_template(self.template)
 
     def text_of(self, document: Mapping[str, Any]) -> str:
-        values = {path: read_values(document, path) for path in self.parsed.fields}
-        return self.parsed.render(values, _MAX_FIELD_CHARS)
+        return self.parsed.render_document(document, _MAX_FIELD_CHARS)
 
     def label_of(self, document: Mapping[str, Any]) -> str:
         names = (str(value).strip() for value in read_values(document, self.field) if isinstance(value, str | int))

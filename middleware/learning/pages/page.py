@@ -8,9 +8,9 @@ from html import escape
 from middleware.learning.pages.style import STYLE
 
 
-def document(title: str, parts: Iterable[str]) -> str:
-    """The whole page; `parts` are HTML already."""
-    head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{STYLE}</style>'
+def document(title: str, parts: Iterable[str], style: str = "") -> str:
+    """The whole page; `parts` are HTML already, `style` are rules of its own."""
+    head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{STYLE}{style}</style>'
     head += '<meta name="viewport" content="width=device-width,initial-scale=1">'
     head += '<meta name="color-scheme" content="light dark">'
     body = "\n".join(parts)

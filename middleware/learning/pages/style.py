@@ -19,3 +19,6 @@ figure{margin:0}svg{width:100%;height:auto;max-width:40rem}svg text{font-family:
 .won{color:var(--won)}.lost{color:var(--lost)}.tied{color:var(--dim)}summary{cursor:pointer}
 @media(max-width:32rem){th,td{padding:.25rem .35rem}table{font-size:.82rem}th:first-child{max-width:9rem}}
 """
+
+DRAWING_STYLE = "figure{background:#fff;border-radius:6px}svg{max-width:52rem}"
+"""Beside STYLE, for a page with a drawing in ink of its own."""

@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from middleware.errors import CommandError, ConfigError
-from middleware.learning.pages.style import STYLE
+from middleware.learning.pages.figures import COLOURS
+from middleware.learning.pages.page import document
+from middleware.learning.pages.style import DRAWING_STYLE
 from middleware.learning.profiles.kmeans import Matrix, unit_rows
 from middleware.personalization.documents import EVERYBODY, ClusterStatistics
 
-_COLOURS = ("#3b82c4", "#e08a1e", "#8a63c9", "#2a9d8f", "#c94f7c", "#7d8f29", "#b5651d", "#5b6b7a")
 _STYLE = {"svg.fonttype": "none", "svg.hashsalt": "es-rerank", "font.size": 9, "font.family": "sans-serif"}
 _STYLE |= {"axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False}
 _LARGEST_POINT, _LEAST_POINT, _TOP_NAMES = 2_400.0, 120.0, 3
@@ -114,7 +115,7 @@ def _draw_map(axes: Any, picture: Picture) -> None:
     centroids = unit_rows(np.stack([each.vector for each in picture.clusters if each.vector is not None]))
     users = unit_rows(picture.vectors) if len(picture.vectors) else centroids
     mean, two = principal_axes(users)
-    colours = {each.name: _COLOURS[row % len(_COLOURS)] for row, each in enumerate(picture.clusters)}
+    colours = {each.name: COLOURS[row % len(COLOURS)] for row, each in enumerate(picture.clusters)}
     points, names = (users - mean) @ two.T, np.array(picture.names)
     if len(names):
         axes.scatter(*points.T, s=5, alpha=0.35, linewidths=0, c=[colours.get(name, "#999") for name in names])
@@ -138,7 +139,7 @@ def _draw_map(axes: Any, picture: Picture) -> None:
 def _draw_silhouettes(axes: Any, picture: Picture) -> None:
     tried = sorted(picture.silhouettes)
     best = max(tried, key=lambda k: picture.silhouettes[k])
-    axes.plot(tried, [picture.silhouettes[k] for k in tried], marker="o", markersize=4, color=_COLOURS[0])
+    axes.plot(tried, [picture.silhouettes[k] for k in tried], marker="o", markersize=4, color=COLOURS[0])
     axes.plot([best], [picture.silhouettes[best]], marker="o", markersize=8, color="#c9541e")
     axes.annotate(f"k = {best}", (best, picture.silhouettes[best]), textcoords="offset points", xytext=(6, 4))
     axes.set_xlabel("number of clusters k")
@@ -151,16 +152,14 @@ def _page(picture: Picture, drawing: str) -> str:
     head = "".join(f"<th>{name}</th>" for name in ("cluster", "users", "categories", "brands", "most popular"))
     everybody = [each for each in picture.statistics if each.name == EVERYBODY]
     rows = "".join(_row(each) for each in [*picture.clusters, *everybody])
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<style>{STYLE}figure{{background:#fff;border-radius:6px}}svg{{max-width:52rem}}"
-        f"td{{white-space:normal}}td:nth-child(n+3){{text-align:left}}</style></head>\n<body><main>\n"
-        f"<h1>{escape(title)}</h1>\n<figure>{drawing}</figure>\n<h2>What they like</h2>\n"
-        f"<p>Shares of the average user's behaviour; products by their ids.</p>\n"
-        f"<div class=wide><table><thead><tr>{head}</tr></thead><tbody>\n{rows}</tbody></table></div>\n"
-        f"</main></body></html>\n"
+    parts = (
+        f"<h1>{escape(title)}</h1>",
+        f"<figure>{drawing}</figure>",
+        "<h2>What they like</h2>",
+        "<p>Shares of the average user's behaviour; products by their ids.</p>",
+        f"<div class=wide><table><thead><tr>{head}</tr></thead><tbody>\n{rows}</tbody></table></div>",
     )
+    return document(title, parts, DRAWING_STYLE + "td{white-space:normal}td:nth-child(n+3){text-align:left}")
 
 
 def _row(each: ClusterStatistics) -> str:

@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from middleware.behaviour.noise import names_a_bot
+from middleware.behaviour.noise import FIRST_S, names_a_bot
 from middleware.durable_files import flush_tree, unfinished_beside
-from middleware.learning.profiles.sources import FIRST_S, RawEvent
+from middleware.learning.profiles.sources import RawEvent
 from middleware.personalization.events import parse_event
 from middleware.personalization.identity import PREFIX, Identity
 

@@ -12,12 +12,11 @@ from typing import Any, Protocol
 
 from elasticsearch import Elasticsearch
 
+from middleware.behaviour.noise import FIRST_S
 from middleware.catalog.bootstrap_patience import Patience, fetch
 from middleware.catalog.read import Input, Record, Reject, parse_json
 from middleware.catalog.vector_scan import scan
 
-FIRST_S = 946_684_800.0
-"""The year 2000: what is stamped before is no time of an event."""
 PORTION = 500_000
 _PAGE = 5_000
 _CLIENTS = 5_000

@@ -56,6 +56,5 @@ def read_products(
 
 
 def _key(document: object, source: TextSource, encoder: str) -> str | None:
-    values = {path: read_values(document, path) for path in source.template.fields}
-    text = source.template.render(values, source.max_field_chars)
+    text = source.template.render_document(document, source.max_field_chars)
     return vector_key(encoder, text) if text else None

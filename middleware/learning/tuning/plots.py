@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from middleware.errors import CommandError, ConfigError
-from middleware.learning.pages.style import STYLE
+from middleware.learning.pages.page import document
+from middleware.learning.pages.style import DRAWING_STYLE
 from middleware.learning.tuning.result import Result
 from middleware.learning.tuning.terminal import best_rows, cells, describe_values, held_out_lines, spell_now
 
@@ -101,12 +102,12 @@ def _page(result: Result, drawing: str) -> str:
     )
     head = "".join(f"<th>{name}</th>" for name in ("trial", "value", "hits read", "ms, about", "what it chose"))
     held_out = "\n".join(escape(line) for line in held_out_lines(result))
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<style>{STYLE}figure{{background:#fff;border-radius:6px}}svg{{max-width:52rem}}"
-        f"td:last-child{{white-space:normal;text-align:left;min-width:20rem}}</style></head>\n<body><main>\n"
-        f"<h1>{escape(title)}</h1>\n<pre>{held_out}</pre>\n<figure>{drawing}</figure>\n<h2>Best trials</h2>\n"
-        f"<div class=wide><table><thead><tr>{head}</tr></thead><tbody>\n{rows}</tbody></table></div>\n"
-        f"</main></body></html>\n"
+    parts = (
+        f"<h1>{escape(title)}</h1>",
+        f"<pre>{held_out}</pre>",
+        f"<figure>{drawing}</figure>",
+        "<h2>Best trials</h2>",
+        f"<div class=wide><table><thead><tr>{head}</tr></thead><tbody>\n{rows}</tbody></table></div>",
     )
+    style = DRAWING_STYLE + "td:last-child{white-space:normal;text-align:left;min-width:20rem}"
+    return document(title, parts, style)
